@@ -1,0 +1,52 @@
+# Everything runs in .venv, which these rules make from any Python 3.11 or later.
+#   make demo            a real model: compressed, restored, compared with zstd
+#   make test            lint, types and every test
+#   make bench           every codec on every file; BENCH=--quick for a few minutes' worth
+#   make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test lint types tests bench clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.base
+	@$(RUN) -m bench.demo
+
+test: lint types tests
+
+lint: $(VENV)/.dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/.dev
+	$(RUN) -m mypy
+
+# The whole suite as it runs for a user; then the kernels and the stages on the portable path, as on a
+# CPU without AVX-512; then the kernels as plain Python, where bounds are checked by numpy.
+tests: $(VENV)/.dev
+	$(RUN) -m pytest -q
+	CODEC_KERNELS=portable $(RUN) -m pytest -q tests/kernels tests/stages
+	CODEC_KERNELS=portable NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels
+
+bench: $(VENV)/.bench
+	$(RUN) -m bench.run $(BENCH)
+
+clean:
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that the environment holds what pyproject.toml asks for, with one extra or none.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "weft needs Python 3.11 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(VENV)/bin/pip
+	$(RUN) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/bin/pip
+	$(RUN) -m pip install --quiet --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measurements of weft beside its peers: sizes, speeds, memory. See README.md."""

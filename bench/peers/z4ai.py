@@ -1,0 +1,39 @@
+"""z4ai through its library, told the element type: its default, and the setting that leaves out its slow
+entropy coder.
+
+Its command leaves that coder out too; the library's default is much slower and smaller than the command.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from bench.peers import Memory
+
+TYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "float64": "fp64", "float8_e4m3": "fp8_e4m3"}
+KNOWN = ("int8", "uint8", "int16", "uint16", "int32", "int64")
+
+
+class Z4ai(Memory):
+    def __init__(self, name: str, effort: str | None) -> None:
+        self.name = name
+        self.effort = effort
+
+    def available(self) -> str:
+        import z4ai
+
+        self.z4ai = z4ai
+        return version("z4ai")
+
+    def prepare(self, data: memoryview, dtype: str, threads: int) -> bytes:
+        return bytes(data)  # it would make this copy itself of anything else
+
+    def encode(self, data: bytes, dtype: str, threads: int) -> bytes:
+        code = TYPES.get(dtype, dtype if dtype in KNOWN else "raw")
+        return self.z4ai.compress(data, dtype=code, threads=threads, effort=self.effort)
+
+    def decode(self, blob: bytes, size: int) -> bytes:
+        return self.z4ai.decompress(blob)
+
+
+PEERS = (Z4ai("z4ai", None), Z4ai("z4ai-fast", "fast"))

@@ -1,0 +1,177 @@
+"""What a run measured, as rows: one per file, codec and thread count; written as CSV and Markdown, drawn by
+chart.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bench.peers import REGISTRY
+
+if TYPE_CHECKING:
+    from bench.run import Measured
+
+RESULTS = Path(__file__).resolve().parent / "results"
+REFERENCES = ("zipnn", "openzl")
+SIZE_FILES = 3  # with more files than this, sizes get a table of their own, files down and codecs across
+Row = dict[str, Any]
+
+
+def per_round(rounds: list[list[float]]) -> list[float]:
+    """Seconds of each round: the median of its calls."""
+    return [median(times) for times in rounds]
+
+
+def speedup(ours: list[list[float]], theirs: list[list[float]]) -> float | None:
+    """How many times faster than a reference: the median, over the rounds both took part in, of that round's quotient."""
+    pairs = list(zip(per_round(ours), per_round(theirs), strict=False))
+    return median(their / our for our, their in pairs) if pairs else None
+
+
+def rows(measured: Iterable[Measured]) -> list[Row]:
+    """Figures of every measurement; a codec that gave none has its reason in `note` and nothing else."""
+    measured = list(measured)
+    index = {(m.corpus.name, m.threads, m.codec): m for m in measured}
+    table: list[Row] = []
+    for m in measured:
+        row: Row = {
+            "file": m.corpus.name,
+            "set": m.corpus.group,
+            "dtype": m.corpus.dtype,
+            "bytes": m.size,
+            "codec": m.codec,
+            "version": m.version,
+            "threads": m.threads,
+        }
+        if m.failure or not m.encode:
+            row["note"] = m.failure or "no result"
+            table.append(row)
+            continue
+        row |= {"stored": m.stored, "ratio": round(m.stored / m.size, 5), "rounds": len(m.encode)}
+        for kind in ("encode", "decode"):
+            rounds: list[list[float]] = getattr(m, kind)
+            seconds = [time for times in rounds for time in times]
+            row[f"{kind}_gbps"] = m.size / median(per_round(rounds)) / 1e9
+            row[f"{kind}_gbps_best"] = m.size / min(seconds) / 1e9
+            row[f"{kind}_cores"] = getattr(m, f"{kind}_cpu") / sum(seconds)
+            for name in REFERENCES:
+                other = index.get((m.corpus.name, m.threads, name))
+                if other is not None and other.encode:
+                    row[f"{kind}_vs_{name}"] = speedup(rounds, getattr(other, kind))
+                    row[f"size_vs_{name}"] = m.stored / other.stored
+        row["exact"] = "yes" if m.exact else "no"
+        row["note"] = "" if m.exact else "did not give the bytes back"
+        table.append(row)
+    return table
+
+
+COLUMNS = (
+    *("file", "set", "dtype", "bytes", "codec", "version", "threads", "stored", "ratio", "rounds", "exact"),
+    *(f"{kind}_{figure}" for kind in ("encode", "decode") for figure in ("gbps", "gbps_best", "cores")),
+    *(f"{what}_vs_{name}" for name in REFERENCES for what in ("size", "encode", "decode")),
+    "note",
+)
+
+
+def write(table: list[Row], folder: Path) -> None:
+    """Write results.csv, results.md and, where matplotlib is installed, results.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in table:
+            writer.writerow({k: f"{v:.4g}" if isinstance(v, float) and k != "ratio" else v for k, v in row.items()})
+    (folder / "results.md").write_text(markdown(table))
+    try:
+        from bench.chart import draw
+    except ImportError as error:
+        print(f"no chart: {error}", file=sys.stderr)
+    else:
+        draw(table, folder / "results.png")
+
+
+def read(folder: Path) -> list[Row]:
+    """The rows of results.csv, with numbers as numbers and what was not measured as None."""
+    text = {"file", "set", "dtype", "codec", "version", "exact", "note"}
+    with (folder / "results.csv").open(newline="") as file:
+        return [
+            {k: v if k in text else float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)
+        ]
+
+
+def machine() -> str:
+    """The processor, what of AVX-512 it has, how many CPUs this process may use, the system and the Python."""
+    model, flags = platform.processor() or platform.machine(), set()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        fields = dict(line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line)
+        fields = {key.strip(): value.strip() for key, value in fields.items()}
+        model, flags = fields.get("model name", model), set(fields.get("flags", "").split())
+    simd = [flag for flag in ("avx2", "avx512f", "avx512_vbmi2") if flag in flags]
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    return f"{model} ({', '.join(simd) or 'no AVX'}), {cpus} CPUs, {system}, Python {platform.python_version()}"
+
+
+def cell(row: Row, key: str, form: str) -> str:
+    value = row.get(key)
+    return "-" if value in (None, "") else format(value, form)
+
+
+def note(row: Row) -> str:
+    return str(row.get("note") or "").replace("|", "/")
+
+
+def file_table(table: list[Row]) -> str:
+    """One file at one thread count: a line for each codec."""
+    lines = [
+        "| codec | size | encode GB/s (best) | decode GB/s (best) | encode × zipnn | decode × zipnn | note |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in table:
+        name = f"**{row['codec']}**" if REGISTRY[row["codec"]].ours else row["codec"]
+        speeds = [f"{cell(row, f'{k}_gbps', '.2f')} ({cell(row, f'{k}_gbps_best', '.2f')})" for k in ("encode", "decode")]
+        times = [cell(row, f"{kind}_vs_zipnn", ".2f") for kind in ("encode", "decode")]
+        lines.append(f"| {' | '.join([name, cell(row, 'ratio', '.4f'), *speeds, *times])} | {note(row)} |")
+    return "\n".join(line.replace("- (-)", "-") for line in lines)
+
+
+def size_table(table: list[Row]) -> str:
+    """Sizes as fractions of the original, one line for each file; the smallest is bold, "≠" means not exact."""
+    codecs = [c for c in dict.fromkeys(row["codec"] for row in table) if c not in ("memcpy", "cp") and "portable" not in c]
+    lines = [f"| file | bytes | {' | '.join(codecs)} |", "|---" * (len(codecs) + 2) + "|"]
+    for name in dict.fromkeys(row["file"] for row in table):
+        found = {row["codec"]: row for row in table if row["file"] == name}
+        ratios = {c: found[c]["ratio"] for c in codecs if found.get(c, {}).get("exact") == "yes"}
+        smallest = min(ratios.values(), default=0)
+        cells = [cell(found.get(c, {}), "ratio", ".4f") for c in codecs]
+        marked = [f"**{t}**" if ratios.get(c) == smallest else t for c, t in zip(codecs, cells, strict=True)]
+        marked = [t + " ≠" * (found.get(c, {}).get("exact") == "no") for c, t in zip(codecs, marked, strict=True)]
+        size = next(iter(found.values()))["bytes"]
+        lines.append(f"| {name} | {int(size):,} | {' | '.join(marked)} |")
+    return "\n".join(lines)
+
+
+def markdown(table: list[Row]) -> str:
+    """The whole report: the machine, a table of speeds for each headline file, a table of sizes of all files."""
+    parts = ["# Results\n", f"Made by `python -m bench.run` on {machine()}.\n"]
+    names = list(dict.fromkeys(row["file"] for row in table))
+    shown = [n for n in names if any(r["file"] == n and r["set"] in ("headline", "large", "given") for r in table)]
+    for threads in dict.fromkeys(row["threads"] for row in table):
+        for name in shown or names[:SIZE_FILES]:
+            chosen = [row for row in table if row["file"] == name and row["threads"] == threads]
+            head = f"## {name}, {int(chosen[0]['bytes']):,} bytes, {int(threads)} thread{'s' * (threads > 1)}\n"
+            parts += [head, file_table(chosen) + "\n"]
+    if len(names) > SIZE_FILES:
+        first = [row for row in table if row["threads"] == table[0]["threads"]]
+        parts += ["## Sizes of all files\n", size_table(first) + "\n"]
+    versions = {row["codec"]: row["version"] for row in table if row["version"]}
+    parts.append("Versions: " + ", ".join(f"{codec} {version}" for codec, version in versions.items()) + ".\n")
+    return "\n".join(parts)

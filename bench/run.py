@@ -1,0 +1,162 @@
+"""Measure weft beside its peers: sizes and in-memory speeds, every result checked bit for bit.
+
+    python -m bench.run [--files GLOB|SET|PATH ...] [--peers a,b] [--threads 1,all] [--rounds N] [--quick]
+                        [--peer-python PATH] [--out FOLDER]
+
+Every codec lives in a process of its own. In each round each codec takes one turn, one after the other, so
+that whatever else the machine is doing falls on all of them alike. Writes FOLDER/results.csv, .md and
+.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import report
+from bench.corpora import Corpus, select
+from bench.peers import REGISTRY
+from bench.pool import WorkerFailedError, WorkerProcess
+
+GROUPS = ("headline", "safetensors", "other")
+QUICK_FILES = ["minilm-bf16*", "esr-team38*", "sdlora-analog*"]
+QUICK_PEERS = ["weft-fast", "weft", "zipnn", "openzl", "zstd-3", "memcpy"]
+CALL_BYTES = 16 << 20  # a turn repeats its calls until it has coded about this much
+MOST_CALLS = 20
+LEAN_BYTES = 256 << 20  # files above this leave no buffers behind between turns
+BUDGET = 30.0  # seconds a codec may take for one file; a slow one gets fewer rounds, and the table says how many
+
+
+@dataclass
+class Measured:
+    """What one codec did on one file with one number of threads. Times are seconds, one list per round."""
+
+    corpus: Corpus
+    size: int
+    codec: str
+    threads: int
+    version: str = ""
+    failure: str = ""
+    stored: int = 0
+    exact: bool = True
+    encode: list[list[float]] = field(default_factory=list)
+    decode: list[list[float]] = field(default_factory=list)
+    encode_cpu: float = 0.0
+    decode_cpu: float = 0.0
+    spent: float = 0.0
+
+
+def take_turn(worker: WorkerProcess, result: Measured, keep: bool) -> None:
+    """One turn of one codec; without keep it only warms up, unless it is too slow to be asked again."""
+    calls = 1 if not keep else max(1, min(MOST_CALLS, CALL_BYTES // max(result.size, 1)))
+    lean = result.size > LEAN_BYTES
+    started = time.perf_counter()
+    if lean:  # the memory was given back: warm up again
+        worker.ask("turn", calls=1, lean=False)
+    answer = worker.ask("turn", calls=calls, lean=lean)
+    took = time.perf_counter() - started
+    result.spent += took
+    result.stored = answer["stored"]
+    result.exact = result.exact and answer["exact"]
+    if keep or took > BUDGET / 2:
+        for kind in ("encode", "decode"):
+            times = [nanoseconds / 1e9 for nanoseconds in answer[kind]]
+            getattr(result, kind).append(times)
+            setattr(result, f"{kind}_cpu", getattr(result, f"{kind}_cpu") + answer[f"{kind}_cpu"] / 1e9)
+
+
+class Run:
+    """The workers of one thread count, and the rounds they go through for each file."""
+
+    def __init__(self, names: list[str], threads: int, rounds: int, peer_python: str) -> None:
+        self.names = names
+        self.threads = threads
+        self.rounds = rounds
+        self.peer_python = peer_python
+        self.workers: dict[str, WorkerProcess] = {}
+        self.versions: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+        for name in names:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start a worker and ask its version; one that cannot run is reported on every file, with the reason."""
+        worker = WorkerProcess(name, sys.executable if REGISTRY[name].ours else self.peer_python, self.threads)
+        try:
+            self.versions[name] = worker.ask("hello")["version"]
+            self.workers[name] = worker
+        except WorkerFailedError as reason:
+            self.failures[name] = str(reason)
+            worker.close()
+
+    def measure(self, corpus: Corpus) -> list[Measured]:
+        size = corpus.path.stat().st_size
+        results = {name: Measured(corpus, size, name, self.threads, self.versions.get(name, "")) for name in self.names}
+        for name, result in results.items():
+            if name in self.workers and not self.workers[name].alive:
+                self.start(name)  # it died on the file before
+            result.failure = self.failures.get(name, "")
+            self.attempt(result, self.load)
+        for number in range(self.rounds + 1):
+            for result in results.values():
+                if number == 0 or result.spent < BUDGET:
+                    self.attempt(result, lambda worker, it, keep=number > 0: take_turn(worker, it, keep))
+        return list(results.values())
+
+    @staticmethod
+    def load(worker: WorkerProcess, result: Measured) -> None:
+        worker.ask("load", path=str(result.corpus.path), dtype=result.corpus.dtype, threads=result.threads)
+
+    def attempt(self, result: Measured, step: object) -> None:
+        if result.failure:
+            return
+        try:
+            step(self.workers[result.codec], result)  # type: ignore[operator]
+        except WorkerFailedError as reason:
+            result.failure = str(reason)
+
+    def close(self) -> None:
+        for worker in self.workers.values():
+            worker.close()
+
+
+def thread_counts(text: str) -> list[int]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    counts = [cpus if part == "all" else int(part) for part in text.split(",")]
+    return list(dict.fromkeys(counts))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure weft beside its peers.")
+    parser.add_argument("--files", nargs="*", default=[], help="names, sets or paths (default: all but `large`)")
+    parser.add_argument("--peers", help=f"comma-separated (default: all of {', '.join(REGISTRY)})")
+    parser.add_argument("--threads", default="1", help='comma-separated counts; "all" is every CPU (default: 1)')
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="three files, six codecs, three rounds")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers installed")
+    parser.add_argument("--out", type=Path, default=report.RESULTS)
+    arguments = parser.parse_args()
+    names = arguments.peers.split(",") if arguments.peers else QUICK_PEERS if arguments.quick else list(REGISTRY)
+    if unknown := set(names) - set(REGISTRY):
+        parser.error(f"unknown codec {', '.join(sorted(unknown))}; known: {', '.join(REGISTRY)}")
+    corpora = select(arguments.files or (QUICK_FILES if arguments.quick else []), GROUPS)
+    measured: list[Measured] = []
+    for threads in thread_counts(arguments.threads):
+        run = Run(names, threads, min(arguments.rounds, 3) if arguments.quick else arguments.rounds, arguments.peer_python)
+        try:
+            for corpus in corpora:
+                print(f"{corpus.name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)
+                measured += run.measure(corpus)
+        finally:
+            run.close()
+    rows = report.rows(measured)
+    report.write(rows, arguments.out)
+    print(report.markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Which kernels this process runs: "avx512", "avx2" or "scalar". All of them write the same bytes.
+
+The choice is made once, from the features of the processor that numba compiles for. The environment
+variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, or ``portable`` (the best that needs
+no AVX-512). A path that the processor lacks is never chosen: asking for it gives the next one below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Final
+
+AVX512: Final = "avx512"
+AVX2: Final = "avx2"
+SCALAR: Final = "scalar"
+
+_NEEDS: Final = {
+    AVX512: ("avx512f", "avx512bw", "avx512dq", "avx512vl", "bmi2", "popcnt"),
+    AVX2: ("avx2", "bmi2", "popcnt"),
+}
+
+
+@cache
+def path() -> str:
+    """The name of the kernel path of this process.
+
+    >>> path() in ("avx512", "avx2", "scalar")
+    True
+    """
+    wanted = os.environ.get("CODEC_KERNELS", "").lower()
+    known = ("", "auto", "portable", AVX512, AVX2, SCALAR)
+    if wanted not in known:
+        raise ValueError(f"CODEC_KERNELS={wanted!r}: expected one of {', '.join(known[1:])}")
+    candidates = {"portable": (AVX2,), AVX2: (AVX2,), SCALAR: ()}.get(wanted, (AVX512, AVX2))
+    features = _target_features() if candidates else frozenset()
+    for name in candidates:
+        if features.issuperset(_NEEDS[name]):
+            return name
+    return SCALAR
+
+
+def _target_features() -> frozenset[str]:
+    """Features of the processor that numba compiles for: the host's, unless numba is told otherwise."""
+    from numba import config
+
+    if config.DISABLE_JIT:
+        return frozenset()
+    if config.CPU_NAME == "generic":
+        text = config.CPU_FEATURES or ""
+    elif config.CPU_FEATURES is not None:
+        text = config.CPU_FEATURES
+    else:
+        from llvmlite import binding
+
+        text = binding.get_host_cpu_features().flatten()
+    return frozenset(f[1:] for f in text.split(",") if f.startswith("+"))

@@ -1,0 +1,38 @@
+"""File kinds -> segments: where the tensors of an original lie.
+
+A source looks at the first bytes of the original only, through :data:`Peek`, and returns segments in
+order of offset. For an original of known size they tile it exactly. For a stream of unknown length they
+start at 0 and have no holes, but they may end before the stream does, and the stream may end before
+they do: **every byte that no segment covers is opaque**.
+
+A source is strict: it names tensors only in a file that is well formed by every rule of its format.
+Whatever it refuses is compressed as opaque bytes and comes back exactly all the same.
+"""
+
+from __future__ import annotations
+
+from codec.sources import opaque, safetensors
+from codec.sources.segment import Peek, Segment
+
+__all__ = ["Peek", "Segment", "segments_of"]
+
+
+def segments_of(peek: Peek, size: int | None) -> tuple[str, list[Segment]]:
+    """The kind of the original, "safetensors" or "opaque", and its segments.
+
+    ``size`` is the length of the original in bytes, None if it is not known. No content is an error here;
+    what ``peek`` raises goes through.
+
+    >>> original = b"not a model file"
+    >>> segments_of(lambda n: original[:n], len(original))
+    ('opaque', [Segment(start=0, stop=16, name='', dtype='', shape=())])
+    >>> header = b'{"w":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}}'
+    >>> original = len(header).to_bytes(8, "little") + header + bytes(6)
+    >>> kind, segments = segments_of(lambda n: original[:n], len(original))
+    >>> kind, [(s.name, s.start, s.stop) for s in segments]
+    ('safetensors', [('', 0, 62), ('w', 62, 68)])
+    """
+    try:
+        return "safetensors", safetensors.parse(peek, size)
+    except safetensors.NotSafetensorsError:
+        return "opaque", opaque.parse(size)

@@ -1,0 +1,116 @@
+"""Oracles: every kernel again, in plain Python integers and lists, written from format_spec and not from the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def starts_of(freq: Sequence[int]) -> list[int]:
+    """First slot of each symbol."""
+    out, total = [], 0
+    for f in freq:
+        out.append(total)
+        total += f
+    return out
+
+
+def tiles_of(n: int, tile: int) -> list[range]:
+    return [range(a, min(a + tile, n)) for a in range(0, n, tile)]
+
+
+def rans_encode(
+    data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int
+) -> tuple[list[int], list[int]]:
+    """States for the decoder to start with, and words in the order it reads them."""
+    order = [
+        (i, j % lanes, c)
+        for r, c in zip(tiles_of(len(data), tile), choice, strict=True)
+        for j, i in enumerate(r)
+    ]
+    starts = [starts_of(f) for f in freqs]
+    states, words = [65536] * lanes, []
+    for i, lane, c in reversed(order):
+        s, x = data[i], states[lane]
+        f = freqs[c][s]
+        if x >= f << 20:
+            words.append(x % 65536)
+            x //= 65536
+        states[lane] = (x // f) * 4096 + x % f + starts[c][s]
+    return states, words[::-1]
+
+
+def rans_decode(
+    n: int,
+    tile: int,
+    choice: Sequence[int],
+    freqs: Sequence[Sequence[int]],
+    states: Sequence[int],
+    words: Sequence[int],
+) -> list[int]:
+    owner = [[s for s, f in enumerate(freq) for _ in range(f)] for freq in freqs]
+    starts = [starts_of(f) for f in freqs]
+    xs, at, out, lanes = list(states), 0, [], len(states)
+    for r, c in zip(tiles_of(n, tile), choice, strict=True):
+        for j in range(len(r)):
+            x = xs[j % lanes]
+            slot = x % 4096
+            s = owner[c][slot]
+            out.append(s)
+            x = freqs[c][s] * (x // 4096) + slot - starts[c][s]
+            if x < 65536:
+                x = x * 65536 + words[at]
+                at += 1
+            xs[j % lanes] = x
+    assert at == len(words) and set(xs) == {65536}
+    return out
+
+
+def huffman_codes(lengths: Sequence[int]) -> dict[int, str]:
+    """Canonical codes as strings of bits, first bit first."""
+    codes, code, last = {}, 0, 0
+    for length, s in sorted((n, s) for s, n in enumerate(lengths) if n):
+        code <<= length - last
+        codes[s] = format(code, f"0{length}b")
+        code, last = code + 1, length
+    return codes
+
+
+def huffman_encode(
+    data: Sequence[int], tile: int, choice: Sequence[int], lengths: Sequence[Sequence[int]]
+) -> list[bytes]:
+    """The four streams."""
+    codes = [huffman_codes(n) for n in lengths]
+    tiles = tiles_of(len(data), tile)
+    t = len(tiles)
+    streams = []
+    for j in range(4):
+        mine = range(j * t // 4, (j + 1) * t // 4)
+        bits = "".join(codes[choice[k]][data[i]] for k in mine for i in tiles[k])
+        bits += "0" * (-len(bits) % 8)
+        streams.append(bytes(int(bits[a : a + 8][::-1], 2) for a in range(0, len(bits), 8)))
+    return streams
+
+
+def pack(values: Sequence[int], width: int) -> bytes:
+    """One tile of one plane: element i is in byte i mod q at bit width * (i div q)."""
+    q = -(-len(values) * width // 8)
+    out = bytearray(q)
+    for i, v in enumerate(values):
+        out[i % q] |= v << width * (i // q)
+    return bytes(out)
+
+
+def unpack(data: bytes, m: int, width: int) -> list[int]:
+    q = -(-m * width // 8)
+    assert len(data) == q
+    return [data[i % q] >> width * (i // q) & ((1 << width) - 1) for i in range(m)]
+
+
+def fold(x: int, bits: int, f: int) -> int:
+    """Move the sign, the top bit, down to bit f; the bits above f move up by one."""
+    sign, low, high = x >> (bits - 1), x & ((1 << f) - 1), (x >> f) & ((1 << (bits - 1 - f)) - 1)
+    return high << (f + 1) | sign << f | low
+
+
+def unfold(y: int, bits: int, f: int) -> int:
+    return y & ((1 << f) - 1) | (y >> (f + 1)) << f | (y >> f & 1) << (bits - 1)
