@@ -1,6 +1,8 @@
 """The picture of a run: size against decode speed, a panel for each headline file, our levels picked out.
 
-    python -m bench.chart [FOLDER]      draw results.png anew from results.csv (bench.run draws it too)
+    python -m bench.chart [FOLDER]
+
+draws results.png anew from the results.csv of a run (bench.run draws it too; default: bench/results).
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ INK, MUTED, GRID = "#1f2933", "#5f6b7a", "#e6eaee"
 OURS, THEIRS = "#0b6e99", "#98a4b0"
 PANELS = 3
 LEFT_OUT = ("cp", "zstd-19", "blosc2", "z4ai-fast")  # second settings; they are in the tables
-SPAN = 0.045  # of the original: sizes this much above the smallest are in the picture, others at its lower edge
+SPAN = 0.045  # of the original: sizes farther than this above the smallest stand at the lower edge
 SLOWEST = 0.25  # GB/s: what is slower stands at the left edge
-# Where a name may stand, in points from its marker: right, left, above, below, the corners; near, then farther.
+# Where a name may stand, in points from its marker: right, left, above, below, the corners; near, then far.
 PLACES = [
     (x * far, y * far)
     for far in (1.0, 2.0, 3.2, 4.6)
@@ -61,7 +63,7 @@ class Point:
 
 
 def draw(table: list[Row], path: Path) -> None:
-    """Write the picture as PNG, from the rows of the smallest thread count; nothing where nothing was measured."""
+    """Write the picture as PNG, from the rows of the smallest thread count, unless nothing was measured."""
     shown = [row for row in table if row.get("exact") == "yes"]
     shown = [row for row in shown if row["threads"] == min(row["threads"] for row in shown)]
     names = list(dict.fromkeys(row["file"] for row in shown if row["set"] == "headline"))
@@ -72,7 +74,8 @@ def draw(table: list[Row], path: Path) -> None:
     style = {"font.family": "DejaVu Sans", "font.size": 11, "text.color": INK, "axes.labelcolor": MUTED}
     with plt.rc_context(style):
         figure, axes = plt.subplots(1, len(names), figsize=(4.9 * len(names), 5.4), squeeze=False)
-        points = [panel(axes[0][i], [row for row in shown if row["file"] == name]) for i, name in enumerate(names)]
+        panels = list(zip(axes[0], names, strict=True))
+        points = [panel(axis, [row for row in shown if row["file"] == name]) for axis, name in panels]
         axes[0][0].set_ylabel("size, % of the original  (up is smaller)")
         title = f"Lossless size against decode speed, in memory, {threads} thread{'s' * (threads > 1)}"
         figure.suptitle(title, x=0.01, y=0.985, ha="left", fontsize=14, fontweight="bold")
@@ -143,7 +146,7 @@ def overlap(a: Bbox, b: Bbox) -> float:
 
 
 def label(figure: Figure, axis: Axes, points: list[Point]) -> None:
-    """Name every point, where the name covers least of what is there already, and then nearest to its point."""
+    """Name every point, where the name covers least of what is there already, and nearest to its point."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     frame = axis.get_window_extent(renderer)
     centres = [axis.transData.transform((point.x, point.y)) for point in points]

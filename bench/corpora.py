@@ -65,8 +65,8 @@ def dtype_of(path: Path) -> str:
 def _members(entry: dict) -> list[tuple[str, Path | None]]:
     """Names of the files of a set; a path is None where the file is made on demand."""
     if "glob" in entry:
-        found = {path.name: path for folder in reversed(data_folders()) for path in folder.glob(entry["glob"])}
-        return sorted(found.items())
+        paths = [path for folder in data_folders() for path in folder.glob(entry["glob"])]
+        return sorted({path.name: path for path in reversed(paths)}.items())  # the first folder wins
     if "minilm" in entry:
         return [(f"minilm-{minilm.NAMES[entry['minilm']][0]}.safetensors", None)]
     return [(f"synthetic-{entry['synthetic']}mib-bf16.safetensors", None)]

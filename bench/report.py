@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).resolve().parent / "results"
 REFERENCES = ("zipnn", "openzl")
+COPIES = ("memcpy", "cp")
 SIZE_FILES = 3  # with more files than this, sizes get a table of their own, files down and codecs across
 Row = dict[str, Any]
 
@@ -30,7 +31,7 @@ def per_round(rounds: list[list[float]]) -> list[float]:
 
 
 def speedup(ours: list[list[float]], theirs: list[list[float]]) -> float | None:
-    """How many times faster than a reference: the median, over the rounds both took part in, of that round's quotient."""
+    """How many times faster than a reference: the median of the quotients of rounds both took part in."""
     pairs = list(zip(per_round(ours), per_round(theirs), strict=False))
     return median(their / our for our, their in pairs) if pairs else None
 
@@ -87,7 +88,8 @@ def write(table: list[Row], folder: Path) -> None:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         for row in table:
-            writer.writerow({k: f"{v:.4g}" if isinstance(v, float) and k != "ratio" else v for k, v in row.items()})
+            rounded = {k: f"{v:.4g}" for k, v in row.items() if isinstance(v, float) and k != "ratio"}
+            writer.writerow(row | rounded)
     (folder / "results.md").write_text(markdown(table))
     try:
         from bench.chart import draw
@@ -101,20 +103,17 @@ def read(folder: Path) -> list[Row]:
     """The rows of results.csv, with numbers as numbers and what was not measured as None."""
     text = {"file", "set", "dtype", "codec", "version", "exact", "note"}
     with (folder / "results.csv").open(newline="") as file:
-        return [
-            {k: v if k in text else float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)
-        ]
+        rows = csv.DictReader(file)
+        return [{k: v if k in text else float(v) if v else None for k, v in row.items()} for row in rows]
 
 
 def machine() -> str:
-    """The processor, what of AVX-512 it has, how many CPUs this process may use, the system and the Python."""
-    model, flags = platform.processor() or platform.machine(), set()
+    """The processor and what of AVX-512 it has, how many CPUs may be used, the system and the Python."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        fields = dict(line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in fields.items()}
-        model, flags = fields.get("model name", model), set(fields.get("flags", "").split())
-    simd = [flag for flag in ("avx2", "avx512f", "avx512_vbmi2") if flag in flags]
+    lines = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    model = fields.get("model name") or platform.processor() or platform.machine()
+    simd = [flag for flag in ("avx2", "avx512f", "avx512_vbmi2") if flag in fields.get("flags", "").split()]
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()} {platform.release().split('-')[0]}"
     return f"{model} ({', '.join(simd) or 'no AVX'}), {cpus} CPUs, {system}, Python {platform.python_version()}"
@@ -132,20 +131,23 @@ def note(row: Row) -> str:
 def file_table(table: list[Row]) -> str:
     """One file at one thread count: a line for each codec."""
     lines = [
-        "| codec | size | encode GB/s (best) | decode GB/s (best) | encode × zipnn | decode × zipnn | note |",
+        "| codec | size | encode, GB/s (best) | decode, GB/s (best) | encode × zipnn | decode × zipnn | |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in table:
         name = f"**{row['codec']}**" if REGISTRY[row["codec"]].ours else row["codec"]
-        speeds = [f"{cell(row, f'{k}_gbps', '.2f')} ({cell(row, f'{k}_gbps_best', '.2f')})" for k in ("encode", "decode")]
-        times = [cell(row, f"{kind}_vs_zipnn", ".2f") for kind in ("encode", "decode")]
-        lines.append(f"| {' | '.join([name, cell(row, 'ratio', '.4f'), *speeds, *times])} | {note(row)} |")
-    return "\n".join(line.replace("- (-)", "-") for line in lines)
+        cells = [name, cell(row, "ratio", ".4f")]
+        for kind in ("encode", "decode"):
+            usual, best = (cell(row, f"{kind}_{figure}", ".2f") for figure in ("gbps", "gbps_best"))
+            cells.append(usual if usual == "-" else f"{usual} ({best})")
+        cells += [cell(row, f"{kind}_vs_zipnn", ".2f") for kind in ("encode", "decode")]
+        lines.append(f"| {' | '.join(cells)} | {note(row)} |")
+    return "\n".join(lines)
 
 
 def size_table(table: list[Row]) -> str:
-    """Sizes as fractions of the original, one line for each file; the smallest is bold, "≠" means not exact."""
-    codecs = [c for c in dict.fromkeys(row["codec"] for row in table) if c not in ("memcpy", "cp") and "portable" not in c]
+    """Sizes as fractions of the original, a line a file; the smallest is bold, "≠" means not exact."""
+    codecs = [c for c in dict.fromkeys(row["codec"] for row in table) if c not in COPIES and "portable" not in c]
     lines = [f"| file | bytes | {' | '.join(codecs)} |", "|---" * (len(codecs) + 2) + "|"]
     for name in dict.fromkeys(row["file"] for row in table):
         found = {row["codec"]: row for row in table if row["file"] == name}
@@ -160,18 +162,20 @@ def size_table(table: list[Row]) -> str:
 
 
 def markdown(table: list[Row]) -> str:
-    """The whole report: the machine, a table of speeds for each headline file, a table of sizes of all files."""
+    """The whole report: the machine, a table of speeds for each headline file, and one of all sizes."""
     parts = ["# Results\n", f"Made by `python -m bench.run` on {machine()}.\n"]
-    names = list(dict.fromkeys(row["file"] for row in table))
-    shown = [n for n in names if any(r["file"] == n and r["set"] in ("headline", "large", "given") for r in table)]
+    sets = {row["file"]: row["set"] for row in table}
+    names = list(sets)
+    shown = [name for name in names if sets[name] in ("headline", "large", "given")] or names[:SIZE_FILES]
     for threads in dict.fromkeys(row["threads"] for row in table):
-        for name in shown or names[:SIZE_FILES]:
+        for name in shown:
             chosen = [row for row in table if row["file"] == name and row["threads"] == threads]
-            head = f"## {name}, {int(chosen[0]['bytes']):,} bytes, {int(threads)} thread{'s' * (threads > 1)}\n"
-            parts += [head, file_table(chosen) + "\n"]
+            plural = "s" if threads > 1 else ""
+            parts.append(f"## {name}, {int(chosen[0]['bytes']):,} bytes, {int(threads)} thread{plural}\n")
+            parts.append(file_table(chosen) + "\n")
     if len(names) > SIZE_FILES:
         first = [row for row in table if row["threads"] == table[0]["threads"]]
         parts += ["## Sizes of all files\n", size_table(first) + "\n"]
     versions = {row["codec"]: row["version"] for row in table if row["version"]}
-    parts.append("Versions: " + ", ".join(f"{codec} {version}" for codec, version in versions.items()) + ".\n")
+    parts.append(f"Versions: {', '.join(f'{codec} {version}' for codec, version in versions.items())}.\n")
     return "\n".join(parts)

@@ -14,7 +14,9 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench import report
@@ -25,10 +27,11 @@ from bench.pool import WorkerFailedError, WorkerProcess
 GROUPS = ("headline", "safetensors", "other")
 QUICK_FILES = ["minilm-bf16*", "esr-team38*", "sdlora-analog*"]
 QUICK_PEERS = ["weft-fast", "weft", "zipnn", "openzl", "zstd-3", "memcpy"]
+QUICK_ROUNDS = 3
 CALL_BYTES = 16 << 20  # a turn repeats its calls until it has coded about this much
 MOST_CALLS = 20
 LEAN_BYTES = 256 << 20  # files above this leave no buffers behind between turns
-BUDGET = 30.0  # seconds a codec may take for one file; a slow one gets fewer rounds, and the table says how many
+BUDGET = 30.0  # seconds a codec may take for one file; a slow one gets fewer rounds, the table says how many
 
 
 @dataclass
@@ -84,8 +87,9 @@ class Run:
             self.start(name)
 
     def start(self, name: str) -> None:
-        """Start a worker and ask its version; one that cannot run is reported on every file, with the reason."""
-        worker = WorkerProcess(name, sys.executable if REGISTRY[name].ours else self.peer_python, self.threads)
+        """Start a worker and ask its version; one that cannot run is listed, with the reason, for each file."""
+        python = sys.executable if REGISTRY[name].ours else self.peer_python
+        worker = WorkerProcess(name, python, self.threads)
         try:
             self.versions[name] = worker.ask("hello")["version"]
             self.workers[name] = worker
@@ -95,27 +99,29 @@ class Run:
 
     def measure(self, corpus: Corpus) -> list[Measured]:
         size = corpus.path.stat().st_size
-        results = {name: Measured(corpus, size, name, self.threads, self.versions.get(name, "")) for name in self.names}
-        for name, result in results.items():
+        results: dict[str, Measured] = {}
+        for name in self.names:
             if name in self.workers and not self.workers[name].alive:
                 self.start(name)  # it died on the file before
-            result.failure = self.failures.get(name, "")
-            self.attempt(result, self.load)
+            version, failure = self.versions.get(name, ""), self.failures.get(name, "")
+            results[name] = Measured(corpus, size, name, self.threads, version, failure)
+            self.attempt(results[name], self.load)
         for number in range(self.rounds + 1):
             for result in results.values():
                 if number == 0 or result.spent < BUDGET:
-                    self.attempt(result, lambda worker, it, keep=number > 0: take_turn(worker, it, keep))
+                    self.attempt(result, partial(take_turn, keep=number > 0))
         return list(results.values())
 
     @staticmethod
     def load(worker: WorkerProcess, result: Measured) -> None:
         worker.ask("load", path=str(result.corpus.path), dtype=result.corpus.dtype, threads=result.threads)
 
-    def attempt(self, result: Measured, step: object) -> None:
+    def attempt(self, result: Measured, step: Callable[[WorkerProcess, Measured], None]) -> None:
+        """Take a step, unless an earlier one failed; a failure is noted and ends that codec's part here."""
         if result.failure:
             return
         try:
-            step(self.workers[result.codec], result)  # type: ignore[operator]
+            step(self.workers[result.codec], result)
         except WorkerFailedError as reason:
             result.failure = str(reason)
 
@@ -132,21 +138,23 @@ def thread_counts(text: str) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weft beside its peers.")
-    parser.add_argument("--files", nargs="*", default=[], help="names, sets or paths (default: all but `large`)")
+    parser.add_argument("--files", nargs="*", default=[], help="names, sets, paths (default: all but `large`)")
     parser.add_argument("--peers", help=f"comma-separated (default: all of {', '.join(REGISTRY)})")
-    parser.add_argument("--threads", default="1", help='comma-separated counts; "all" is every CPU (default: 1)')
+    parser.add_argument("--threads", default="1", help="comma-separated counts; `all` is every CPU (default: 1)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="three files, six codecs, three rounds")
-    parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers installed")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers")
     parser.add_argument("--out", type=Path, default=report.RESULTS)
     arguments = parser.parse_args()
-    names = arguments.peers.split(",") if arguments.peers else QUICK_PEERS if arguments.quick else list(REGISTRY)
+    quick = arguments.quick
+    names = arguments.peers.split(",") if arguments.peers else QUICK_PEERS if quick else list(REGISTRY)
     if unknown := set(names) - set(REGISTRY):
         parser.error(f"unknown codec {', '.join(sorted(unknown))}; known: {', '.join(REGISTRY)}")
-    corpora = select(arguments.files or (QUICK_FILES if arguments.quick else []), GROUPS)
+    corpora = select(arguments.files or (QUICK_FILES if quick else []), GROUPS)
+    rounds = min(arguments.rounds, QUICK_ROUNDS) if quick else arguments.rounds
     measured: list[Measured] = []
     for threads in thread_counts(arguments.threads):
-        run = Run(names, threads, min(arguments.rounds, 3) if arguments.quick else arguments.rounds, arguments.peer_python)
+        run = Run(names, threads, rounds, arguments.peer_python)
         try:
             for corpus in corpora:
                 print(f"{corpus.name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)

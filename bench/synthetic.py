@@ -12,13 +12,12 @@ than theirs.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from bench.minilm import to_bfloat16
+from bench.minilm import header_bytes, to_bfloat16
 
 WIDTH, HIDDEN, KEYS, VOCABULARY = 2048, 5632, 512, 32000
 LAYER = {
@@ -38,7 +37,8 @@ ROWS_AT_ONCE = 4096
 def shapes(size: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of tensors of about `size` bytes in bf16: an embedding, then as many layers as fit."""
     rows = max(min(VOCABULARY, size // 4 // (2 * WIDTH)), 1)  # at most a quarter for the embedding
-    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (rows, WIDTH), "model.norm.weight": (WIDTH,)}
+    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (rows, WIDTH)}
+    tensors["model.norm.weight"] = (WIDTH,)
     left = size - 2 * WIDTH * (rows + 1)
     layer = 0
     while True:
@@ -74,13 +74,11 @@ def write(path: Path, size: int, seed: int = 0) -> Path:
         end = at + 2 * int(np.prod(shape))
         header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [at, end]}
         at = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
     source = np.random.Generator(np.random.PCG64(seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(header_bytes(header))
         for name, shape in tensors.items():
             for block in values(name, shape, source):
                 file.write(block.data)

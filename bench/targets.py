@@ -54,7 +54,8 @@ def lookup(table: Table, file: str, codec: str, column: str, threads: int = 1) -
 def sizes(table: Table) -> Iterator[Target]:
     for file, bound in ((BF16, 0.6580), (FP32, 0.8150), (FP16, 0.8450)):
         yield Target(f"size, {file}", "<=", bound, lookup(table, file, "weft", "ratio"))
-    yield Target(f"size of fast, {BF16}, of zipnn's", "<=", 1.0, lookup(table, BF16, "weft-fast", "size_vs_zipnn"))
+    fast = lookup(table, BF16, "weft-fast", "size_vs_zipnn")
+    yield Target(f"size of weft-fast / zipnn's, {BF16}", "<=", 1.0, fast)
 
 
 def speeds(table: Table) -> Iterator[Target]:
@@ -75,7 +76,8 @@ def speeds(table: Table) -> Iterator[Target]:
         (BF16, "weft-fast-portable", "encode", "zipnn", 1.0),
     )
     for file, codec, kind, peer, bound in wanted:
-        yield Target(f"{codec} {kind}, x {peer}, {file}", ">=", bound, lookup(table, file, codec, f"{kind}_vs_{peer}"))
+        measured = lookup(table, file, codec, f"{kind}_vs_{peer}")
+        yield Target(f"{codec} {kind}, x {peer}, {file}", ">=", bound, measured)
 
 
 def threads(table: Table) -> Iterator[Target]:
@@ -136,7 +138,8 @@ def report(rows: list[Row]) -> str:
         lines.append(f"| {target.text} | {target.sign} {target.bound:g} | {measured} | {reached} |")
     count = sum(target.reached is True for target in targets)
     known = sum(target.reached is not None for target in targets)
-    return "\n".join([*lines, "", f"{count} of {known} measured targets reached, {len(targets) - known} not measured."])
+    lines += ["", f"{count} of {known} measured targets reached; {len(targets) - known} not measured."]
+    return "\n".join(lines)
 
 
 def main() -> None:

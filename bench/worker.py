@@ -3,7 +3,8 @@ calls.
 
     {"op": "hello"}                                        -> {"version": "..."}
     {"op": "load", "path": ..., "dtype": ..., "threads": n} -> {"size": bytes}
-    {"op": "turn", "calls": n, "lean": bool}               -> {"stored": bytes, "exact": bool, "encode": [ns...], ...}
+    {"op": "turn", "calls": n, "lean": bool}               -> {"stored": bytes, "exact": bool,
+                                                               "encode": [ns, ...], "decode": [ns, ...], ...}
 
 A failure answers {"error": reason}; the process lives on. Started by bench.pool as `python -m bench.worker
 NAME`.
@@ -36,14 +37,20 @@ def cpu_ns() -> int:
 
 
 def same(output: Any, original: np.ndarray) -> bool:
-    """Whether a buffer, or the file at a Path, holds exactly the original bytes."""
+    """Whether a buffer, a list of buffers end to end, or the file at a Path holds exactly the original bytes."""
     if isinstance(output, Path):
         output = np.fromfile(output, np.uint8)
-    got = np.frombuffer(output, np.uint8)
-    if len(got) != len(original):
-        return False
-    starts = range(0, len(got), COMPARED)
-    return all(np.array_equal(got[i : i + COMPARED], original[i : i + COMPARED]) for i in starts)
+    at = 0
+    for buffer in output if isinstance(output, list) else [output]:
+        piece = np.frombuffer(buffer, np.uint8)
+        if at + len(piece) > len(original):
+            return False
+        expected = original[at : at + len(piece)]
+        starts = range(0, len(piece), COMPARED)
+        if not all(np.array_equal(piece[i : i + COMPARED], expected[i : i + COMPARED]) for i in starts):
+            return False
+        at += len(piece)
+    return at == len(original)
 
 
 class Worker:
@@ -73,7 +80,7 @@ class Worker:
             blob = self.timed(answer, "encode", lambda ready=prepared: self.encode(ready))
             del prepared
             answer["stored"] = self.peer.size(blob)
-            output = self.timed(answer, "decode", lambda stored=blob: self.peer.decode(stored, len(self.data)))
+            output = self.timed(answer, "decode", lambda stored=blob: self.decode(stored))
             answer["exact"] = answer["exact"] and same(output, self.original)
             del blob, output
         if lean:  # a large file: give the memory back, for the next worker's turn
@@ -83,6 +90,9 @@ class Worker:
 
     def encode(self, prepared: Any) -> Any:
         return self.peer.encode(prepared, self.dtype, self.threads)
+
+    def decode(self, blob: Any) -> Any:
+        return self.peer.decode(blob, len(self.data))
 
     @staticmethod
     def timed(answer: dict[str, Any], kind: str, call: Any) -> Any:

@@ -19,9 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-FENCE = re.compile(
-    r"(?P<skip><!-- not run: [^\n]+ -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
-)
+FENCE = re.compile(r"(?P<skip><!-- not run: [^\n]+ -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
 class Block(NamedTuple):

@@ -14,11 +14,12 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+
 class Peer(Protocol):
     """One codec at one setting.
 
-    dtype is the element type of most of the bytes ("bfloat16", "float32", ... or "opaque"); a codec that finds
-    it out by itself ignores it. Only encode and decode are timed.
+    dtype is the element type of most of the bytes ("bfloat16", "float32", ... or "opaque"); a codec that
+    finds it out by itself ignores it. Only encode and decode are timed.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Peer(Protocol):
         """Bytes that what encode returned takes."""
 
     def decode(self, blob: Any, size: int) -> Any:
-        """Return the original bytes, in a new buffer; or the Path of the file they were written to."""
+        """Return the original bytes: a new buffer, a list of them, or the Path of a file written."""
 
 
 class Memory:
@@ -54,14 +55,14 @@ class Memory:
 
 
 class Files:
-    """Defaults of a codec that works from file to file, through a warm page cache, in a folder that goes with it."""
+    """Defaults of a codec that works from file to file, in the page cache, in a folder of its own."""
 
     pinned = True
 
     def __init__(self) -> None:
         self.folder = TemporaryDirectory(prefix="weft-bench-")
         root = Path(self.folder.name)
-        self.source, self.stored, self.output = (root / part for part in ("source.safetensors", "stored", "output"))
+        self.source, self.stored, self.output = root / "in.safetensors", root / "stored", root / "output"
 
     def prepare(self, data: memoryview, dtype: str, threads: int) -> Path:
         self.source.write_bytes(data)

@@ -28,8 +28,9 @@ class HfXet(Files):
         return version("hf-xet")
 
     def encode(self, data: Path, dtype: str, threads: int) -> str:
-        uploaded = self.xet.upload_files([os.fspath(data)], self.endpoint, None, None, None, "model", skip_sha256=True)
-        return uploaded[0].hash
+        names = [os.fspath(data)]
+        done = self.xet.upload_files(names, self.endpoint, None, None, None, "model", skip_sha256=True)
+        return done[0].hash
 
     def size(self, blob: str) -> int:
         store = self.stored / "xet" / "xorbs"

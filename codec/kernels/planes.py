@@ -248,9 +248,7 @@ def _split_plain(src, base, m, fold, window, constant, first, shifts, widths, ou
 
 
 @njit(nogil=True)
-def _merge_plain(
-    dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor
-):  # type: ignore[no-untyped-def]
+def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor):  # type: ignore[no-untyped-def]
     """One tile, any layout."""
     kind = dst.dtype.type
     top, one, f = np.uint64(dst.itemsize * 8 - 1), np.uint64(1), np.uint64(fold)
@@ -311,9 +309,7 @@ def split(
             for p in range(planes):
                 target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
             address = src.ctypes.data + base * src.itemsize
-            lost = _split_tile(
-                layout, constant, address, m, target.ctypes.data, shifts.ctypes.data, window, fold
-            )
+            lost = _split_tile(layout, constant, address, m, target.ctypes.data, shifts.ctypes.data, window, fold)
         else:
             lost = _split_plain(src, base, m, fold, window, constant, first, shifts, widths, out, cursor)
         if lost and first < planes:
@@ -333,9 +329,7 @@ def split(
 
 
 @njit(nogil=True, cache=True)
-def merge(
-    layout, constant, dst, tile, fold, window, drops, shifts, widths, payload, scratch, inside, cursor, zeros
-):  # type: ignore[no-untyped-def]
+def merge(layout, constant, dst, tile, fold, window, drops, shifts, widths, payload, scratch, inside, cursor, zeros):  # type: ignore[no-untyped-def]
     """Planes -> elements, without escapes.
 
     dst uintW[n], contiguous; plane p begins at cursor[p] (moved to its end) of ``payload`` if inside[p] is 1, else of ``scratch`` (both
@@ -358,9 +352,7 @@ def merge(
             address = dst.ctypes.data + base * dst.itemsize
             _merge_tile(layout, constant, address, m, source.ctypes.data, shifts.ctypes.data, window, fold)
         else:
-            _merge_plain(
-                dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor
-            )
+            _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor)
         for p in range(first, planes):
             cursor[p] += (m * widths[p] + 7) // 8
     return 0

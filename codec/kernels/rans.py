@@ -172,9 +172,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
 
         def permuted(symbols: Any) -> Any:
             name = "llvm.x86.avx512.vpermi2var.d.512"
-            found = [
-                v.call(name, v.vec(I32), [held[i], symbols, held[i + 1]]) for i in range(0, registers, 2)
-            ]
+            found = [v.call(name, v.vec(I32), [held[i], symbols, held[i + 1]]) for i in range(0, registers, 2)]
             bit = 32
             while len(found) > 1:
                 high = b.icmp_unsigned("!=", b.and_(symbols, v.const(bit)), v.const(0))

@@ -1,0 +1,203 @@
+"""The arguments of every command, and their help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from textwrap import fill
+from typing import NoReturn
+
+from codec._version import __version__
+from codec.cli.failures import UsageError
+from codec.cli.folders import MODEL_PATTERNS, SMALL
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    the input is bad: corrupt, truncated, not supported
+  2    the command line is wrong
+  3    the environment failed: disk full, no permission, no such file, or the
+       output exists already and --force was not given
+  130  interrupted (143: terminated; 141: the reader of standard output left)
+Of several paths, each is done on its own; the highest code is reported.
+"""
+
+_FOLDERS = f"""\
+folders:
+  A folder becomes a folder, sub-folders and all. Model files become NAME.weft;
+  files under {SMALL // 1024} KiB and all others are copied unchanged, and decompressing
+  gives the same folder back. Links must be relative and stay inside. Model
+  files are, by name:
+"""
+
+
+class _Layout(argparse.RawDescriptionHelpFormatter):
+    """Examples as they are written, and room for the name of an option beside its explanation."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, raised instead of printed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint."""
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one call; raises UsageError, and SystemExit after --help and --version."""
+    top, commands = _parsers()
+    parser = commands.get(argv[0]) if argv else None
+    if parser is None:
+        found = top.parse_args(argv)
+        if "command" not in found:
+            raise UsageError("no command given; see 'codec --help'")
+        return found
+    # Intermixed, so that a path may stand behind an option; that mode can't take paths after "--".
+    read = parser.parse_args if "--" in argv else parser.parse_intermixed_args
+    return read(list(argv[1:]))
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    top = Parser(
+        prog="codec",
+        description="Lossless compression of AI model files: every .weft file gives the original back, bit for bit.",
+        epilog="'codec COMMAND --help' tells more of each.\n\n" + EXIT_CODES,
+        formatter_class=_Layout,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"weft {__version__}")
+    group = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, summary: str, examples: str) -> Parser:
+        parser = group.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"examples:\n{examples}\n{EXIT_CODES}",
+            formatter_class=_Layout,
+            allow_abbrev=False,
+        )
+        parser.set_defaults(command=name)
+        return parser
+
+    _compress(command("compress", "compress files and folders", _COMPRESS_EXAMPLES))
+    _decompress(command("decompress", "give the original files and folders back", _DECOMPRESS_EXAMPLES))
+    _inspect(command("inspect", "say what is inside a .weft file, from its header and index", _INSPECT_EXAMPLES))
+    _verify(command("verify", "decode everything, check every checksum, write nothing", _VERIFY_EXAMPLES))
+    _estimate(command("estimate", "predict the compressed size from a sample", _ESTIMATE_EXAMPLES))
+    _bench(command("bench", "measure size and speed here, beside every other codec installed", _BENCH_EXAMPLES))
+    return top, dict(group.choices)
+
+
+_COMPRESS_EXAMPLES = f"""\
+  codec compress model.safetensors              # writes model.safetensors.weft
+  codec compress model.safetensors -o small.weft --level max
+  codec compress my-model/                      # writes the folder my-model.weft/
+  cat model.safetensors | codec compress - > model.safetensors.weft
+
+{_FOLDERS}{fill("  ".join(MODEL_PATTERNS), 76, initial_indent="    ", subsequent_indent="    ")}
+"""
+
+_DECOMPRESS_EXAMPLES = """\
+  codec decompress model.safetensors.weft       # writes model.safetensors
+  codec decompress model.safetensors.weft -o - | sha256sum
+  codec decompress my-model.weft/ -o restored/
+"""
+
+_INSPECT_EXAMPLES = """\
+  codec inspect model.safetensors.weft
+  codec inspect model.safetensors.weft --tensors
+"""
+
+_VERIFY_EXAMPLES = """\
+  codec verify model.safetensors.weft
+  codec verify model.safetensors.weft --against model.safetensors && rm model.safetensors
+"""
+
+_ESTIMATE_EXAMPLES = """\
+  codec estimate model.safetensors
+"""
+
+_BENCH_EXAMPLES = """\
+  codec bench model.safetensors                 # in memory, on one thread
+"""
+
+
+def _compress(parser: Parser) -> None:
+    _paths(parser, "file or folder to compress; - is standard input")
+    parser.add_argument(
+        "--level",
+        choices=("fast", "default", "max"),
+        default="default",
+        help="fast: decodes fastest without AVX-512; max: searches longer for a smaller file",
+    )
+    _work(parser)
+
+
+def _decompress(parser: Parser) -> None:
+    _paths(parser, ".weft file or folder to restore; - is standard input")
+    _work(parser)
+
+
+def _inspect(parser: Parser) -> None:
+    parser.add_argument("path", metavar="FILE.weft", help="the file to look into")
+    parser.add_argument("--tensors", action="store_true", help="one line for every tensor")
+    _json(parser)
+
+
+def _verify(parser: Parser) -> None:
+    parser.add_argument("path", metavar="FILE.weft", help="the file to check")
+    parser.add_argument("--against", metavar="ORIGINAL", help="compare with this file too, byte for byte")
+    _threads(parser)
+    _quiet(parser)
+    _json(parser)
+
+
+def _estimate(parser: Parser) -> None:
+    parser.add_argument("path", metavar="FILE", help="the file that might be compressed")
+    parser.add_argument("--level", choices=("fast", "default", "max"), default="default", help="level to predict")
+    _json(parser)
+
+
+def _bench(parser: Parser) -> None:
+    parser.add_argument("path", metavar="FILE", help="the file to measure with; it is read into memory")
+    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="timed rounds (default: 3)")
+    _json(parser)
+
+
+def _paths(parser: Parser, text: str) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help=text)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="where to write: a file, an existing folder, or - for standard output",
+    )
+
+
+def _work(parser: Parser) -> None:
+    _threads(parser)
+    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
+    _quiet(parser)
+    _json(parser)
+
+
+def _threads(parser: Parser) -> None:
+    parser.add_argument("--threads", type=_count, metavar="N", help="threads to use (default: one per core)")
+
+
+def _quiet(parser: Parser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 65536, not {text!r}")
+    return int(text)

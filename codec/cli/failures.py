@@ -1,0 +1,73 @@
+"""What went wrong, as one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from codec.cli.text import printable
+from codec.errors import CodecError
+
+DONE: Final = 0
+BAD_INPUT: Final = 1
+BAD_USAGE: Final = 2
+BAD_ENVIRONMENT: Final = 3
+#: What a shell reports of a program that SIGINT or SIGPIPE ended: 128 + the signal's number.
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+_WHAT_TO_DO: Final = {
+    errno.ENOSPC: "free some space, or write elsewhere with -o",
+    errno.EDQUOT: "free some space, or write elsewhere with -o",
+    errno.EFBIG: "write to a place that allows larger files",
+    errno.EROFS: "write elsewhere with -o",
+    errno.EACCES: "check the permissions of the file and its folder",
+    errno.EPERM: "check the permissions of the file and its folder",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "give a shorter name with -o",
+    errno.EEXIST: "give --force to replace it",
+}
+
+
+class UsageError(Exception):
+    """The arguments make no sense together, or not with what is on the disk."""
+
+
+class UnsupportedEntryError(Exception):
+    """Something in a folder is neither a file, a folder nor a link that stays inside."""
+
+
+def explain(error: BaseException, where: object) -> tuple[int, str]:
+    """The exit code for an error, and the line that says what, where and what to do."""
+    match error:
+        case UsageError():
+            return BAD_USAGE, printable(error)
+        case CodecError() | UnsupportedEntryError():
+            return BAD_INPUT, _placed(where, str(error))
+        case OSError():
+            return BAD_ENVIRONMENT, _of_the_system(error, where)
+        case MemoryError():
+            return BAD_ENVIRONMENT, _placed(where, "not enough memory; try fewer --threads")
+        case ImportError():
+            return BAD_ENVIRONMENT, f"{printable(error)}; is the installation complete? (pip install weft)"
+    kind = type(error).__name__
+    return BAD_ENVIRONMENT, _placed(where, f"internal error, please report it: {kind}: {error}")
+
+
+def _placed(where: object, message: str) -> str:
+    """The message behind the name of the file, unless it names the file by itself."""
+    name, message = printable(where), printable(message.strip().replace("\n", "; "))
+    named = not name or message.startswith(f"{name}:") or (len(name) > 3 and name in message)
+    return message if named else f"{name}: {message}"
+
+
+def _of_the_system(error: OSError, where: object) -> str:
+    if error.filename2 is not None:
+        where = error.filename2
+    elif error.filename is not None and not isinstance(error.filename, int):
+        where = error.filename
+    message = error.strerror or str(error) or type(error).__name__
+    advice = _WHAT_TO_DO.get(error.errno or 0)
+    return _placed(where, f"{message[0].lower()}{message[1:]}" + (f"; {advice}" if advice else ""))

@@ -1,0 +1,133 @@
+"""The entry point: runs one command, turns what happens into an exit code and at most one line."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+from codec.cli import bench, convert, look
+from codec.cli.arguments import parse
+from codec.cli.failures import BROKEN_PIPE, INTERRUPTED, explain
+
+COMMANDS: Final = {
+    "compress": convert.run,
+    "decompress": convert.run,
+    "inspect": look.inspect,
+    "verify": look.verify,
+    "estimate": look.estimate,
+    "bench": bench.run,
+}
+
+#: Seconds after a signal in which further ones are ignored, so that cleaning up is not cut short.
+GRACE: Final = 2.0
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal asked the program to end."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        with _signals_raise():
+            return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt as interrupt:
+        _say("codec: interrupted")
+        return getattr(interrupt, "code", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, which is nothing to complain about.
+        _abandon_output()
+        return BROKEN_PIPE
+
+
+def _run(arguments: Sequence[str]) -> int:
+    where = ""
+    _never_refuse_a_name()
+    try:
+        try:
+            options = parse(arguments)
+            where = getattr(options, "path", "")
+            code = COMMANDS[options.command](options)
+        except SystemExit as after_help:
+            code = int(after_help.code or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one line
+        code, line = explain(error, where)
+        _say(f"codec: {line}")
+        if isinstance(error, OSError):
+            _abandon_output()
+    return code
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Make the signals that end a program raise, so that unfinished files are removed.
+
+    A signal that whoever started the program had ignored (``nohup``) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -GRACE
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= GRACE:
+            last = now
+            raise _Ended(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: found for number, found in before.items() if found not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _never_refuse_a_name() -> None:
+    """Print what the terminal's encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def _abandon_output() -> None:
+    """Let the interpreter's last flush of standard output go nowhere, if it can't go where it should."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

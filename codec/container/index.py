@@ -1,0 +1,163 @@
+"""The index: what lies where (FORMAT.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+import zstandard
+
+from codec.container.records import FRAME_BYTES, HEADER_BYTES
+from codec.dtypes import BY_CODE, DTYPES
+from codec.errors import CorruptFileError, UnsupportedVersionError
+from codec.limits import (
+    CHUNK_BYTES_MAX,
+    DIMENSIONS_MAX,
+    INDEX_BYTES_MAX,
+    INDEX_RATIO_MAX,
+    NAME_BYTES_MAX,
+    RECORD_BODY_MAX,
+    SPAN_BYTES_MAX,
+    TENSORS_MAX,
+)
+from codec.wire import Cursor, text, varint
+
+_RECORD_MAX = RECORD_BODY_MAX + FRAME_BYTES
+
+
+@dataclass(slots=True)
+class SpanEntry:
+    """One span: original bytes, stored bytes of its span record, and of each chunk record behind it."""
+
+    original: int
+    record: int
+    chunks: list[int] = field(default_factory=list)
+
+    @property
+    def stored(self) -> int:
+        return self.record + sum(self.chunks)
+
+
+@dataclass(slots=True)
+class TensorEntry:
+    """One tensor: its name, element type, shape, and the spans that hold it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    first: int
+    spans: int
+
+
+@dataclass(slots=True)
+class Index:
+    """What the index record holds. ``sha256`` is empty if none was recorded."""
+
+    original: int = 0
+    sha256: bytes = b""
+    source: str = ""
+    level: str = ""
+    spans: list[SpanEntry] = field(default_factory=list)
+    tensors: list[TensorEntry] = field(default_factory=list)
+
+    def span_offsets(self) -> tuple[list[int], list[int]]:
+        """(offset in the original, offset in the file) of each span, and of the end behind the last."""
+        original, stored = [0], [HEADER_BYTES]
+        for s in self.spans:
+            original.append(original[-1] + s.original)
+            stored.append(stored[-1] + s.stored)
+        return original, stored
+
+
+def encode(index: Index) -> bytes:
+    """Body of the index record."""
+    out = [varint(index.original), bytes((1,)) + index.sha256 if index.sha256 else b"\0"]
+    out += [text(index.source), text(index.level), varint(len(index.spans))]
+    for s in index.spans:
+        out += [varint(s.original), varint(s.record), varint(len(s.chunks)), *map(varint, s.chunks)]
+    out.append(varint(len(index.tensors)))
+    for t in index.tensors:
+        out += [text(t.name), bytes((DTYPES[t.dtype].code,)), varint(len(t.shape)), *map(varint, t.shape)]
+        out += [varint(t.first), varint(t.spans)]
+    plain = b"".join(out)
+    packed = zstandard.ZstdCompressor(level=19 if len(plain) < 1 << 20 else 9).compress(plain)
+    smaller = len(packed) < len(plain) <= INDEX_RATIO_MAX * len(packed) + 65536
+    return bytes((int(smaller),)) + varint(len(plain)) + (packed if smaller else plain)
+
+
+def decode(body: bytes | memoryview, name: str) -> Index:
+    """The index in a record's body, with every invariant of section 7 checked that needs only the index."""
+    c = Cursor(_unpacked(body, name), f"{name}: index")
+    index = Index(original=c.varint())
+    digest = c.u8()
+    if digest > 1:
+        raise UnsupportedVersionError(f"{name}: index has digest kind {digest}; this reader knows 0 and 1")
+    if digest:
+        index.sha256 = bytes(c.take(32))
+    index.source, index.level = c.text(NAME_BYTES_MAX), c.text(NAME_BYTES_MAX)
+    total = 0
+    for _ in range(c.varint(c.end)):
+        span = SpanEntry(c.varint(SPAN_BYTES_MAX), c.varint(_RECORD_MAX))
+        count = c.varint(min(c.end - c.at, SPAN_BYTES_MAX))
+        span.chunks = [c.varint(_RECORD_MAX) for _ in range(count)]
+        if span.original < 1 or count == 1 or min([span.record, *span.chunks]) <= FRAME_BYTES:
+            raise c.bad("span without bytes, with an empty record, or with a single chunk record")
+        if count == 0 and span.original > CHUNK_BYTES_MAX + 7:
+            raise c.bad(f"span of {span.original} bytes in one chunk")
+        total += span.original
+        index.spans.append(span)
+    if total != index.original:
+        raise c.bad(f"spans hold {total} bytes, the original has {index.original}")
+    _tensors(c, index)
+    c.done()
+    return index
+
+
+def _tensors(c: Cursor, index: Index) -> None:
+    names: set[str] = set()
+    free = 0
+    for _ in range(c.varint(min(TENSORS_MAX, c.end - c.at))):
+        name, code = c.text(NAME_BYTES_MAX), c.u8()
+        if code not in BY_CODE:
+            raise UnsupportedVersionError(f"{c.what}: element type {code} of tensor {name!r} is not known")
+        shape = tuple(c.varint() for _ in range(c.varint(DIMENSIONS_MAX)))
+        first, spans = c.varint(len(index.spans)), c.varint(len(index.spans))
+        if name in names:
+            raise c.bad(f"two tensors are named {name!r}")
+        if first < free or first + spans > len(index.spans):
+            raise c.bad(f"tensor {name!r} overlaps another, is out of order, or lies outside the file")
+        bits = prod(shape) * BY_CODE[code].bits
+        held = sum(s.original for s in index.spans[first : first + spans])
+        if held * 8 != bits:
+            raise c.bad(f"tensor {name!r} has {bits} bits but its spans hold {held * 8}")
+        names.add(name)
+        free = first + spans
+        index.tensors.append(TensorEntry(name, BY_CODE[code].name, shape, first, spans))
+
+
+def _unpacked(body: bytes | memoryview, name: str) -> bytes | memoryview:
+    c = Cursor(body, f"{name}: index record")
+    encoding, size = c.u8(), c.varint(INDEX_BYTES_MAX)
+    stored = c.take(c.end - c.at)
+    if encoding == 0:
+        if size != len(stored):
+            raise c.bad(f"index of {size} bytes is stored in {len(stored)}")
+        return stored
+    if encoding != 1:
+        raise UnsupportedVersionError(f"{name}: index encoding {encoding}; this reader knows 0 and 1")
+    if size > INDEX_RATIO_MAX * len(stored) + 65536:
+        raise c.bad(f"index of {size} bytes out of {len(stored)}")
+    try:
+        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size, allow_extra_data=False)
+    except zstandard.ZstdError as e:
+        raise CorruptFileError(f"{name}: index does not decompress: {e}") from None
+    if len(plain) != size:
+        raise c.bad(f"index decompresses to {len(plain)} bytes, expected {size}")
+    return plain
+
+
+def tensor_offsets(index: Index, original: Iterable[int]) -> list[int]:
+    """Offset in the original of each tensor, given the offsets of the spans (``span_offsets``)."""
+    starts = list(original)
+    return [starts[t.first] for t in index.tensors]

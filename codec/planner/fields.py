@@ -1,0 +1,149 @@
+"""How to cut a float: how many mantissa bits go into the symbol, its window, and the planes of what remains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.dtypes import DType
+from codec.kernels import statistics as kernel
+from codec.kernels import tables as table_kernel
+from codec.planner.levels import Level
+
+_POINT: Final = table_kernel.POINT
+#: Bits of one escape in a chunk: position and value.
+_ESCAPE_BITS: Final = 48
+#: Bits a symbol of the table costs to write, about.
+_TABLE_BITS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """OR and AND of each tile, in the order of the file's bits, and the largest and smallest non-zero magnitude of all."""
+
+    ors: NDArray[np.unsignedinteger]
+    ands: NDArray[np.unsignedinteger]
+    most: int
+    least: int
+
+
+def masks_of(x: NDArray[np.unsignedinteger], tile: int, magnitude: int) -> Masks:
+    """One pass over the elements."""
+    kind = x.dtype.type
+    rows = [np.empty(-(-x.size // tile), x.dtype) for _ in range(4)]
+    kernel.masks(x, tile, kind(magnitude), *rows)
+    least = int(rows[3].min()) + 1
+    return Masks(rows[0], rows[1], int(rows[2].max()), least if least <= magnitude else 0)
+
+
+def fold_masks(x: NDArray[np.unsignedinteger], fold: int) -> NDArray[np.unsignedinteger]:
+    """Move the top bit of each down to bit ``fold`` (FORMAT.md, section 5)."""
+    kind, top = x.dtype.type, x.dtype.itemsize * 8 - 1
+    low, high = x & kind((1 << fold) - 1), (x & kind((1 << top) - 1)) >> kind(fold)
+    return (high << kind(fold)) << kind(1) | (x >> kind(top)) << kind(fold) | low
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """The symbol of a float: ``mantissa`` bits of it, and a window so that symbol = field - window for all fields low..high that may occur."""
+
+    mantissa: int
+    window: int
+    low: int
+    high: int
+    escapes: bool
+    bits: int
+
+    def alphabet(self) -> NDArray[np.bool_]:
+        """Which bytes may occur in the symbol's plane: those of the window, and 0."""
+        out = np.zeros(256, np.bool_)
+        out[max(0, self.low - self.window) : self.high - self.window + 1] = True
+        out[0] = True
+        return out
+
+
+def choose_symbol(
+    dtype: DType, sample: NDArray[np.unsignedinteger], elements: int, masks: Masks, level: Level, varying: int
+) -> Symbol | None:
+    """The cheapest symbol by the sample's entropy, or None if no window takes the elements in.
+
+    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the symbol.
+    """
+    finest = max(level.mantissa[dtype.exponent_bits])
+    magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
+    counts = np.zeros(1 << (dtype.exponent_bits + finest), np.int64)
+    kernel.field_counts(sample, magnitude, dtype.mantissa_bits - finest, counts)
+    best = None
+    for k in level.mantissa[dtype.exponent_bits]:
+        found = _symbol(
+            k, counts.reshape(-1, 1 << (finest - k)).sum(axis=1), dtype, elements, sample.size, masks, varying
+        )
+        if found is not None and (best is None or found.bits < best.bits):
+            best = found
+    return best
+
+
+def _symbol(
+    k: int, counts: NDArray[np.int64], dtype: DType, elements: int, sampled: int, masks: Masks, varying: int
+) -> Symbol | None:
+    cut = dtype.mantissa_bits - k
+    low, high = max(1, masks.least >> cut), masks.most >> cut
+    if masks.most == 0 or high == 0:
+        return Symbol(k, 0, 0, 0, False, 0)
+    used = np.flatnonzero(counts[1:]) + 1
+    if used.size:  # give up what is so rare that its slot in the tables costs more than escapes
+        worth = elements * 36 // 100_000 + _TABLE_BITS
+        rare = counts * (elements // max(1, sampled)) * _ESCAPE_BITS < worth
+        kept = used[~rare[used]]
+        if kept.size:
+            low, high = max(low, int(kept[0])), min(high, int(kept[-1]))
+            if sampled < elements:  # the sample may have missed a neighbour
+                low, high = max(max(1, masks.least >> cut), low - 1), min(masks.most >> cut, high + 1)
+    if high - low > 254:
+        low = high - 254
+    lost = int(counts[1:low].sum() + counts[high + 1 :].sum())
+    if lost * 64 > sampled:
+        return None
+    smallest, largest = max(1, masks.least >> cut), masks.most >> cut
+    window = low - 1 if high > 255 or low > smallest else 0
+    escapes = smallest <= window or largest > window + 255
+    low, high = max(smallest, window + 1), min(largest, window + 255)
+    rest = (varying & ((1 << cut) - 1)).bit_count() + 1
+    inside = np.concatenate([counts[:1], counts[low : high + 1]])
+    coded = int(table_kernel.entropy(inside)) * elements // sampled
+    extra = _TABLE_BITS * (high - low + 2) + lost * elements // sampled * _ESCAPE_BITS
+    return Symbol(k, window, low, high, escapes, coded + ((rest * elements + extra) << _POINT))
+
+
+def cut_planes(low: int, high: int) -> list[tuple[int, int]]:
+    """Bits [low, high) as planes (shift, width), wide ones first."""
+    out = []
+    for width in (8, 4, 2, 1):
+        while high - low >= width:
+            out.append((low, width))
+            low += width
+    return out
+
+
+def drop_boundary(zeros: NDArray[np.int64], low: int, high: int, tile: int, elements: int) -> int:
+    """The bit below which it pays best to drop planes in the tiles that are zero there, or ``low`` if nowhere.
+
+    ``zeros`` are trailing zero bits of each tile. It must save a 500th of the elements' bits.
+    """
+    best, at = elements * high // 500, low
+    for bit in range(low + 1, high + 1):
+        saved = int(np.count_nonzero(zeros >= bit)) * tile * (bit - low)
+        if saved > best:
+            best, at = saved, bit
+    return at
+
+
+def trailing_zeros(x: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.int64]:
+    """Trailing zero bits of each, at most ``bits``."""
+    out = np.zeros(x.size, np.int64)
+    for k in range(bits):
+        out += (x & x.dtype.type((1 << (k + 1)) - 1)) == 0
+    return out

@@ -1,0 +1,76 @@
+"""What one plane is coded with: entropy tables, zstd, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from codec.kernels import statistics as kernel
+from codec.kernels import tables as table_kernel
+from codec.planner.groups import Groups, group
+from codec.planner.levels import Level
+from codec.stages import huffman, rans
+from codec.stages.geometry import Bytes
+
+_POINT: Final = table_kernel.POINT
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePlan:
+    """What to try for a plane in each chunk; the smallest is kept, stored if nothing is smaller.
+
+    ``tables`` and ``groups`` belong together; ``zstd`` is a level, 0 for none; ``field`` is for reports.
+    """
+
+    tables: Any = None
+    groups: Groups | None = None
+    zstd: int = 0
+    field: str = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Bytes of one plane: some of its tiles (1 in ``scale``), and a run that really is contiguous."""
+
+    tiles: Bytes
+    tile: int
+    count: int
+    scale: int
+    run: Bytes
+
+
+def plan_plane(
+    s: Sample, level: Level, weights: tuple[int, ...], alphabet: NDArray[np.bool_] | None, field: str
+) -> PlanePlan:
+    """Choose for one plane. ``alphabet`` are bytes that may occur though the sample does not show them (None: any)."""
+    if s.tiles.size == 0:
+        return PlanePlan(field=field)
+    quick = np.zeros((4, 256), np.int64)
+    few = s.tiles[: 1 << 16]
+    kernel.counts_of(few, quick)
+    order0 = int(table_kernel.entropy(quick.sum(axis=0)))
+    promising = order0 * 1000 < (few.size * 8 << _POINT) * level.entropy_below
+    zstd = _zstd_level(s, level, min(order0, few.size * 8 << _POINT), few.size)
+    if not promising:
+        return PlanePlan(zstd=zstd, field=field)
+    found = group(s.tiles, s.tile, s.count, weights, s.scale, level.tables)
+    counts = found.counts
+    if s.scale > 1:
+        counts = counts * 64 + (1 if alphabet is None else alphabet.astype(np.int64))
+    fit = huffman.fit_tables if level.huffman else rans.fit_tables
+    scale = s.scale if s.scale == 1 else max(1, s.scale // 64)
+    return PlanePlan(fit(counts, scale), found, zstd, field)
+
+
+def _zstd_level(s: Sample, level: Level, order0: int, size: int) -> int:
+    """The zstd level to try, or 0 where a fast look at a contiguous run finds nothing to gain over order 0."""
+    if s.run.size < 16:
+        return 0
+    if s.run.size <= level.zstd_always:
+        return level.zstd_small
+    probe = len(zstandard.ZstdCompressor(level=1).compress(s.run.data)) * 8 << _POINT
+    return level.zstd if probe * size * 100 < order0 * s.run.size * 97 else 0

@@ -1,0 +1,213 @@
+"""Plan one span: layout, tables, and what to try for each plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.dtypes import DType
+from codec.kernels import planes as plane_kernel
+from codec.kernels import statistics as kernel
+from codec.kernels import tables as table_kernel
+from codec.planner import fields
+from codec.planner.levels import Level
+from codec.planner.plane import PlanePlan, Sample, plan_plane
+from codec.planner.tiles import chunk_for, tile_for
+from codec.stages.geometry import Bytes, plane_geometry
+from codec.stages.layout import UINT, Layout, Plane
+
+_NONE: Final = np.zeros(0, np.uint8)
+_RUN: Final = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to code a span. ``zeros``, if the layout drops planes, are the trailing zero bits of each tile."""
+
+    layout: Layout
+    planes: tuple[PlanePlan, ...]
+    zeros: NDArray[np.int64] | None = None
+
+    def drops(self, first_tile: int, tiles: int) -> Bytes:
+        """Planes that each of some tiles drops: those that end at or below its zeros."""
+        if self.zeros is None:
+            return _NONE
+        ends = np.array([p.shift + p.width for p in self.layout.planes[:-1]], np.int64)
+        return np.searchsorted(ends, self.zeros[first_tile : first_tile + tiles], "right").astype(np.uint8)
+
+
+def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level, wild: bool = False) -> Plan:
+    """Plan for the bytes of one span (aligned to its elements) of a tensor, or of opaque bytes (dtype None).
+
+    ``wild``: never use escapes; for a span that turned out to have too many.
+    """
+    if dtype is not None and dtype.exponent_bits and data.size >= dtype.bits // 8:
+        found = None if wild else _plan_float(data, dtype, shape, level)
+        if found is not None:
+            return found
+    code = dtype.code if dtype else 0
+    width = dtype.bits // 8 if dtype and dtype.bits % 8 == 0 else 1
+    if dtype is not None and dtype.name == "C64":
+        width = 4
+    if dtype is None:
+        width = _opaque_width(data)
+    if data.size < width:
+        width = 1
+    return _plan_bytes(data, code, width, shape, level)
+
+
+def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level: Level) -> Plan:
+    """Whole bytes as planes; bytes that never change are no plane."""
+    elements = data.size // width
+    x = data[: elements * width].view(UINT[width])
+    tile = tile_for(shape, elements)
+    m = fields.masks_of(x, tile, (1 << 8 * width) - 1)
+    ors, ands = int(np.bitwise_or.reduce(m.ors)), int(np.bitwise_and.reduce(m.ands))
+    places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
+    constant = ands & ~sum(255 << shift for shift, _ in places)
+    layout = _layout(data.size, code, width, tile, places, constant=constant)
+    return _with_planes(layout, x, level, None)
+
+
+def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
+    width = 4 if dtype.name == "C64" else dtype.bits // 8
+    elements = data.size // width
+    x = data[: elements * width].view(UINT[width])
+    if dtype.name == "C64":
+        shape = (*shape, 2)
+    tile = tile_for(shape, elements)
+    m = fields.masks_of(x, tile, (1 << (8 * width - 1)) - 1)
+    ors, ands = np.bitwise_or.reduce(m.ors), np.bitwise_and.reduce(m.ands)
+    sample, _ = _sampled(x, tile, level.sample // 4)
+    symbol = fields.choose_symbol(dtype, sample, elements, m, level, int(ors ^ ands))
+    if symbol is None:
+        return None
+    fold = dtype.mantissa_bits - symbol.mantissa
+    folded_or, folded_and = (int(fields.fold_masks(v.reshape(1), fold)[0]) for v in (ors, ands))
+    varying = (folded_or ^ folded_and) & ((2 << fold) - 1)
+    low = (varying & -varying).bit_length() - 1 if varying else fold + 1
+    high = varying.bit_length() if varying else fold + 1
+    zeros = fields.trailing_zeros(fields.fold_masks(m.ors, fold), high)
+    boundary = fields.drop_boundary(zeros, low, high, tile, elements) if low == 0 else low
+    if boundary > low and symbol.mantissa != 3 and dtype.name == "F32" and boundary == 13:
+        again = fields.choose_symbol(dtype, sample, elements, m, replace(level, mantissa={8: (3,)}), int(ors ^ ands))
+        if again is not None and fold != dtype.mantissa_bits - 3:
+            return _finish_float(data, dtype, width, tile, x, m, again, level)
+    return _finish_float(data, dtype, width, tile, x, m, symbol, level)
+
+
+def _finish_float(
+    data: Bytes, dtype: DType, width: int, tile: int, x: NDArray[np.unsignedinteger], m: fields.Masks,
+    symbol: fields.Symbol, level: Level,
+) -> Plan:  # fmt: skip
+    fold = dtype.mantissa_bits - symbol.mantissa
+    folded = fields.fold_masks(m.ors, fold)
+    all_or = int(np.bitwise_or.reduce(folded))
+    all_and = int(fields.fold_masks(np.bitwise_and.reduce(m.ands).reshape(1), fold)[0])
+    varying = (all_or ^ all_and) & ((2 << fold) - 1)
+    low = (varying & -varying).bit_length() - 1 if varying else fold + 1
+    high = varying.bit_length() if varying else fold + 1
+    zeros = fields.trailing_zeros(folded, high)
+    boundary = fields.drop_boundary(zeros, low, high, tile, x.size) if low == 0 else low
+    places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
+    covered = sum(((1 << w) - 1) << s for s, w in places)
+    constant = all_and & ((2 << fold) - 1) & ~covered
+    layout = _layout(
+        data.size, dtype.code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
+        constant=constant, drops=boundary > low, escapes=symbol.escapes,
+    )  # fmt: skip
+    plan = _with_planes(layout, x, level, symbol)
+    return replace(plan, zeros=zeros if layout.drops else None)
+
+
+def _layout(length: int, code: int, width: int, tile: int, places: list[tuple[int, int]], fold: int | None = None,
+            window: int | None = None, constant: int = 0, drops: bool = False, escapes: bool = False) -> Layout:  # fmt: skip
+    """A layout without tables. A window is written where the last plane reaches beyond the element, too."""
+    planes = tuple(Plane(shift, bits) for shift, bits in places)
+    if fold is not None and not window and places[-1][0] + 8 <= 8 * width:
+        window = None
+    return Layout(length, code, width, tile, chunk_for(tile, width), planes, fold, window, constant, drops, escapes)
+
+
+def _sampled(x: NDArray[np.unsignedinteger], tile: int, most: int) -> tuple[NDArray[np.unsignedinteger], int]:
+    """(every so-manieth tile, how many elements one of them stands for)."""
+    step = max(1, x.size // most)
+    tiles = x.size // tile
+    if step == 1 or tiles < 2:
+        return x, 1
+    return np.ascontiguousarray(x[: tiles * tile].reshape(tiles, tile)[::step]).reshape(-1), step
+
+
+def split(
+    layout: Layout, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
+) -> tuple[list[Bytes], NDArray[np.uint32], NDArray[np.uint16]] | None:
+    """Planes of some elements, and their escapes; None if there are more than ``room``. ``out`` is working space."""
+    sizes = [
+        plane_geometry(x.size, layout.tile, p.width, drops <= k if drops.size else None).size
+        for k, p in enumerate(layout.planes)
+    ]
+    starts = np.cumsum([0, *sizes], dtype=np.int64)
+    at, value = np.zeros(room, np.uint32), np.zeros(room, np.uint16)
+    kind = UINT[layout.width]
+    found = plane_kernel.split(
+        plane_kernel.layout_of(tuple(p.width for p in layout.planes)), kind(layout.constant), x, layout.tile,
+        8 * layout.width - 1 if layout.fold is None else layout.fold, layout.window or 0, drops,
+        layout.shifts, layout.widths, out, starts[:-1].copy(), np.empty(1 << 14, np.uint8), at, value,
+    )  # fmt: skip
+    if found < 0:
+        return None
+    return [out[a:b] for a, b in zip(starts, starts[1:], strict=False)], at[:found], value[:found]
+
+
+def room_for(layout: Layout, elements: int) -> int:
+    """Bytes that the planes of so many elements can take."""
+    tiles = -(-elements // layout.tile)
+    return sum(elements * p.width // 8 + tiles for p in layout.planes) + 64
+
+
+def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None) -> Plan:
+    """Choose for each plane from a sample of tiles."""
+    sample, scale = _sampled(x, layout.tile, level.sample)
+    middle = max(0, (x.size - _RUN) // 2) // layout.tile * layout.tile
+    run = x[middle : middle + _RUN] if scale > 1 or x.size > 2 * _RUN else x
+    whole = layout.width == 1 and len(layout.planes) == 1
+    if whole:
+        parts, runs = [sample], [run]
+    else:
+        found = split(layout, sample, _NONE, np.empty(room_for(layout, sample.size), np.uint8), sample.size)
+        also = split(layout, run, _NONE, np.empty(room_for(layout, run.size), np.uint8), run.size)
+        assert found is not None
+        assert also is not None
+        parts, runs = found[0], also[0]
+    plans = []
+    for k, (p, part, r) in enumerate(zip(layout.planes, parts, runs, strict=True)):
+        g = plane_geometry(sample.size, layout.tile, p.width, None)
+        top = symbol is not None and k == len(layout.planes) - 1
+        alphabet = symbol.alphabet() if top and symbol is not None else None
+        name = "symbol" if top else "rest" if symbol is not None else "bytes"
+        plans.append(
+            plan_plane(Sample(part, g.tile, g.tiles, scale, r), level, (0,) if top else (0, 1, 2), alphabet, name)
+        )
+    planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
+    return Plan(replace(layout, planes=planes), tuple(plans))
+
+
+def _opaque_width(data: Bytes) -> int:
+    """1, 2 or 4: the element width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %."""
+    pieces = [data[k * data.size // 4 & ~3 :][: 1 << 14] for k in range(4)] if data.size > 1 << 16 else [data]
+    best, width = -1, 1
+    counts = np.zeros((4, 256), np.int64)
+    for w in (1, 2, 4):
+        bits = 0
+        for k in range(w):
+            total = np.zeros(256, np.int64)
+            for piece in pieces:
+                kernel.counts_of(np.ascontiguousarray(piece[k::w]), counts)
+                total += counts.sum(axis=0)
+            bits += int(table_kernel.entropy(total)) + (600 << table_kernel.POINT)
+        if best < 0 or bits * 100 < best * 98:
+            best, width = bits, w
+    return width

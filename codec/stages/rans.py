@@ -1,0 +1,103 @@
+"""Stage 2: interleaved rANS, a table for each tile (format_spec/stages/2_rans.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.kernels import rans as kernel
+from codec.kernels import tables as table_kernel
+from codec.stages import choice as choices
+from codec.stages.geometry import Bytes, Geometry, view
+from codec.wire import Cursor, varint
+
+RANS: Final = 2
+START: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class RansTables:
+    """The tables of one plane: as written, and laid out for the kernels; ``frequencies`` int64[count, 256]."""
+
+    raw: bytes
+    count: int
+    frequencies: NDArray[np.int64]
+    decoder: NDArray[np.uint32]
+    encoder: NDArray[np.uint32]
+    top: int
+    stage: int = RANS
+
+
+def _laid_out(raw: bytes, frequencies: NDArray[np.int64]) -> RansTables:
+    count = len(frequencies)
+    decoder, encoder = np.empty(count * 4096, np.uint32), np.empty(count * 256, np.uint32)
+    for k in range(count):
+        table_kernel.lay_out(frequencies[k], decoder[k * 4096 :][:4096], encoder[k * 256 :][:256])
+    top = int(np.nonzero(frequencies.any(axis=0))[0].max())
+    return RansTables(raw, count, frequencies, decoder, encoder, top)
+
+
+def read_tables(c: Cursor, count: int) -> RansTables:
+    """Tables from a span record. Raises CorruptFileError."""
+    frequencies = np.zeros((count, 256), np.int64)
+    start, source = c.at, view(c.data)
+    for row in frequencies:
+        after = table_kernel.read(source, c.at, c.end, row)
+        if after < 0:
+            raise c.bad("frequency table is corrupt")
+        c.skip(after - c.at)
+    return _laid_out(bytes(c.data[start : c.at]), frequencies)
+
+
+def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:
+    """Tables for the counts of each group (int64[groups, 256]), a sample of 1 in ``scale`` symbols."""
+    frequencies, raw = np.zeros(counts.shape, np.int64), []
+    trial, out = np.zeros(256, np.int64), np.zeros(1024, np.uint8)
+    for row, freq in zip(at_least_two(counts), frequencies, strict=True):
+        size = table_kernel.fit(row, scale, freq, trial, out)
+        raw.append(out[:size].tobytes())
+    return _laid_out(b"".join(raw), frequencies)
+
+
+def at_least_two(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The counts, with a neighbour counted where fewer than two symbols occur: a table needs two."""
+    counts = counts.copy()
+    for row in counts:
+        used = np.nonzero(row)[0]
+        if used.size < 2:
+            s = int(used[0]) if used.size else 0
+            row[s] += 1
+            row[s + 1 if s < 255 else 254] += 1
+    return counts
+
+
+def lanes_for(size: int) -> int:
+    """How many states share the stream of a plane of ``size`` bytes."""
+    return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
+
+
+def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Bytes) -> list[bytes | memoryview]:
+    """Payload, as parts. ``work`` is uint8[>= 2 * plane + 16]; the last part lies in it."""
+    lanes = lanes_for(plane.size)
+    states = np.full(lanes, START, np.uint32)
+    at = kernel.encode(plane, plane.size, tile, choice, tables.encoder, lanes, states, work, tables.top)
+    words = (work.size - at) // 2
+    return [varint(words), choices.pack(choice, tables.count), states.tobytes(), work.data[at:]]
+
+
+def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
+    """Decode one plane into ``out``. Raises CorruptFileError."""
+    words = c.varint((c.end - c.at) // 2)
+    choice = choices.read(c, g.tiles, tables.count)
+    lanes = lanes_for(g.size)
+    states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
+    if int(states.min()) < START:
+        raise c.bad("a rANS state is below 65536")
+    at = c.skip(2 * words)
+    end = kernel.decode(body, at, c.at, lanes, tables.decoder, choice, g.tile, states, out, g.size)
+    if end != c.at or (states != START).any():
+        raise c.bad("rANS stream does not end where it should")
+    return -1

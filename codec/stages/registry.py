@@ -1,0 +1,36 @@
+"""Which stages there are. Adding one means a document, a module and an entry here; numbers are for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from codec.stages import huffman, plain, rans
+from codec.stages.geometry import Bytes, Geometry
+from codec.wire import Cursor
+
+#: decode(cursor at the payload, body, geometry, tables, out) -> where in the body the plane lies, or -1 if it is in out.
+Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
+
+NAMES: Final[dict[int, str]] = {0: "stored", 1: "constant", 2: "rANS", 3: "Huffman", 4: "zstd"}
+
+DECODERS: Final[dict[int, Decode]] = {
+    plain.STORED: plain.decode_stored,
+    plain.CONSTANT: plain.decode_constant,
+    rans.RANS: rans.decode,
+    huffman.HUFFMAN: huffman.decode,
+    plain.ZSTD: plain.decode_zstd,
+}
+
+TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
+    rans.RANS: rans.read_tables,
+    huffman.HUFFMAN: huffman.read_tables,
+}
+
+#: Stages that may code the tiles' drops.
+DROP_STAGES: Final = frozenset({plain.STORED, plain.CONSTANT, plain.ZSTD})
+
+
+def known() -> str:
+    """The stages of this reader, for messages."""
+    return ", ".join(f"{k} {v}" for k, v in NAMES.items())
