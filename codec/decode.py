@@ -146,8 +146,7 @@ class SpanDecoder:
         escaped = at is not None and at.size > 0
         target = out.view(kind) if out.ctypes.data % lay.width == 0 else np.empty(elements, kind)
         plane_kernel.merge(
-            self.vector, kind(lay.constant), target, lay.tile, 8 * lay.width - 1 if escaped else fold,
-            lay.window or 0, drops, *self._widths, body, view(scratch), inside, cursor, _ZEROS,
+            self.vector, kind(lay.constant), target, lay.tile, fold, lay.window or 0, drops, *self._widths, body, view(scratch), inside, cursor, _ZEROS,
         )  # fmt: skip
         if escaped:
             assert at is not None and values is not None
@@ -164,16 +163,14 @@ class SpanDecoder:
         drops: Bytes,
         fold: int,
     ) -> None:
-        """Steps 2 to 4 of FORMAT.md, section 5, for a chunk whose elements have gone through step 1."""
+        """Step 3 of FORMAT.md, section 5, after step 4: moving bits commutes with OR."""
         lay, kind = self.layout, UINT[self.layout.width]
-        shift = lay.planes[-1].shift
         if lay.drops and (drops[at // lay.tile] >= len(lay.planes)).any():
             raise c.bad("escape in a tile without the last plane")
-        target[at] += (values << np.uint64(shift)).astype(kind)
-        target |= kind(lay.constant)
+        y = (values << np.uint64(lay.planes[-1].shift)).astype(kind)
         f, one = kind(fold), kind(1)
-        low, high = target & kind((1 << fold) - 1), target >> f
-        target[:] = low | (high >> one) << f | (high & one) << kind(8 * lay.width - 1)
+        low, high = y & kind((1 << fold) - 1), y >> f
+        target[at] |= low | (high >> one) << f | (high & one) << kind(8 * lay.width - 1)
 
 
 def open_span(record: memoryview, name: str, at: int, what: str) -> SpanDecoder:

@@ -69,7 +69,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"weft {__version__}")
-    group = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    group = top.add_subparsers(title="commands", metavar="COMMAND PATH", parser_class=Parser)
 
     def command(name: str, summary: str, examples: str) -> Parser:
         parser = group.add_parser(
@@ -92,13 +92,19 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     return top, dict(group.choices)
 
 
+def _patterns() -> str:
+    indent = " " * 4
+    text = "  ".join(MODEL_PATTERNS)
+    return fill(text, 76, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
 _COMPRESS_EXAMPLES = f"""\
   codec compress model.safetensors              # writes model.safetensors.weft
   codec compress model.safetensors -o small.weft --level max
   codec compress my-model/                      # writes the folder my-model.weft/
   cat model.safetensors | codec compress - > model.safetensors.weft
 
-{_FOLDERS}{fill("  ".join(MODEL_PATTERNS), 76, initial_indent="    ", subsequent_indent="    ")}
+{_FOLDERS}{_patterns()}
 """
 
 _DECOMPRESS_EXAMPLES = """\

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from codec.cli import folders
 from codec.cli.console import Console
-from codec.cli.failures import DONE, UsageError
+from codec.cli.failures import DONE, UsageError, is_about_writing
 from codec.cli.places import (
     STREAM,
     Job,
@@ -86,7 +86,7 @@ class _Work:
         except Exception as error:  # noqa: BLE001  # told in one line; the other paths still have their turn
             if job.action == "folder":
                 self.closed.add(Path(job.target))
-            self.failed(job.source, error)
+            self.failed(job.source, error, place=_shown(job.target, "output") if is_about_writing(error) else "")
             return
         if record is not None:
             named = {"path": job.source, "output": job.target}
@@ -134,7 +134,7 @@ class _Work:
         with ExitStack() as stack:
             source = open_source(job.source, stack)
             target = open_target(job.target, stack)
-            meter = stack.enter_context(self.console.meter(place + _shown(job.source)))
+            meter = stack.enter_context(self.console.meter(place + _shown(job.source, "input")))
             if self.compressing:
                 level = self.options.level
                 return codec.compress_file(source, target, level=level, threads=threads, progress=meter, force=force)
@@ -149,8 +149,7 @@ class _Work:
 
     def line(self, job: Job, report: Report) -> str:
         """What came of one file."""
-        source, target = _shown(job.source), printable(job.target)
-        target = "standard output" if job.target == STREAM else target
+        source, target = _shown(job.source, "input"), _shown(job.target, "output")
         original, stored = size(report.original_bytes), size(report.stored_bytes)
         speed = rate(report.original_bytes, report.seconds)
         if self.compressing:
@@ -159,11 +158,11 @@ class _Work:
         details = ", ".join(filter(None, (original, speed)))
         return f"{source} : {details}  {target}"
 
-    def failed(self, where: str, error: Exception) -> None:
-        """Report an error and remember it."""
-        code, line = self.console.fail(error, where)
+    def failed(self, path: str, error: Exception, place: str = "") -> None:
+        """Report an error, at a place other than the path if one is given, and remember it."""
+        code, line = self.console.fail(error, place or path)
         self.worst = max(self.worst, code)
-        self.records.append({"path": where, "error": line, "exit_code": code})
+        self.records.append({"path": path, "error": line, "exit_code": code})
 
     def summary(self) -> str:
         """What came of all files."""
@@ -182,5 +181,5 @@ class _Work:
         return (", ".join(parts) or "nothing to do") + ratio
 
 
-def _shown(source: str) -> str:
-    return "standard input" if source == STREAM else printable(source)
+def _shown(path: str, stream: str) -> str:
+    return f"standard {stream}" if path == STREAM else printable(path)

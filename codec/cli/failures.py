@@ -39,6 +39,12 @@ class UnsupportedEntryError(Exception):
     """Something in a folder is neither a file, a folder nor a link that stays inside."""
 
 
+def is_about_writing(error: BaseException) -> bool:
+    """Whether an error that names no file was met while writing one."""
+    unnamed = isinstance(error, OSError) and error.filename is None
+    return unnamed and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
 def explain(error: BaseException, where: object) -> tuple[int, str]:
     """The exit code for an error, and the line that says what, where and what to do."""
     match error:

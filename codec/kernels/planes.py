@@ -95,17 +95,15 @@ class _Tile:
         return self.b.trunc(x, self.t) if self.t.width < 64 else x
 
     def loops(self, m: Any, body: Any) -> None:
-        """body(i, q, lanes) over i in [0, q): vectors of 64 bytes, then one by one."""
-        b, lanes = self.b, 512 // self.t.width
+        """body(i, q, lanes) over i in [0, q): vectors of 64 bytes, then one of 32 and one of 16, then one by one."""
+        b, full = self.b, 512 // self.t.width
         q = b.udiv(m, ir.Constant(I64, self.parts))
-        whole = b.udiv(q, ir.Constant(I64, lanes))
-        with cgutils.for_range(b, whole) as loop:
-            body(b.mul(loop.index, ir.Constant(I64, lanes)), q, lanes)
-        with cgutils.for_range_slice(b, b.mul(whole, ir.Constant(I64, lanes)), q, ir.Constant(I64, 1)) as (
-            i,
-            _,
-        ):
-            body(i, q, 1)
+        at: Any = ir.Constant(I64, 0)
+        for lanes in (full, full // 2, full // 4, 1):
+            stop = b.add(at, b.and_(b.sub(q, at), ir.Constant(I64, -lanes)))
+            with cgutils.for_range_slice(b, at, stop, ir.Constant(I64, lanes)) as (i, _):
+                body(i, q, lanes)
+            at = stop
 
 
 @intrinsic

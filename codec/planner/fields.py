@@ -114,7 +114,9 @@ def _symbol(
     rest = (varying & ((1 << cut) - 1)).bit_count() + 1
     inside = np.concatenate([counts[:1], counts[low : high + 1]])
     coded = int(table_kernel.entropy(inside)) * elements // sampled
-    extra = _TABLE_BITS * (high - low + 2) + lost * elements // sampled * _ESCAPE_BITS
+    alphabet = high - low + 2
+    slots = elements * alphabet * 18 // 100_000  # what 12-bit frequencies lose on rare symbols, about half a slot each
+    extra = _TABLE_BITS * alphabet + slots + lost * elements // sampled * _ESCAPE_BITS
     return Symbol(k, window, low, high, escapes, coded + ((rest * elements + extra) << _POINT))
 
 

@@ -20,7 +20,7 @@ class Level:
     mantissa: dict[int, tuple[int, ...]]
     huffman: bool = False
     tables: int = 16
-    sample: int = 3 << 17
+    sample: int = 1 << 19
     entropy_below: int = 994
     zstd: int = 3
     zstd_small: int = 19

@@ -70,7 +70,7 @@ def _zstd_level(s: Sample, level: Level, order0: int, size: int) -> int:
     """The zstd level to try, or 0 where a fast look at a contiguous run finds nothing to gain over order 0."""
     if s.run.size < 16:
         return 0
-    if s.run.size <= level.zstd_always:
+    if s.scale == 1 and s.run.size == s.tiles.size <= level.zstd_always:
         return level.zstd_small
     probe = len(zstandard.ZstdCompressor(level=1).compress(s.run.data)) * 8 << _POINT
     return level.zstd if probe * size * 100 < order0 * s.run.size * 97 else 0
