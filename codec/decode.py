@@ -144,14 +144,15 @@ class SpanDecoder:
         kind = UINT[lay.width]
         fold = lay.width * 8 - 1 if lay.fold is None else lay.fold
         escaped = at is not None and at.size > 0
-        target = out.view(kind) if out.ctypes.data % lay.width == 0 else np.empty(elements, kind)
+        aligned = out.ctypes.data % lay.width == 0
+        target = out.view(kind) if aligned else np.empty(elements, kind)
         plane_kernel.merge(
             self.vector, kind(lay.constant), target, lay.tile, fold, lay.window or 0, drops, *self._widths, body, view(scratch), inside, cursor, _ZEROS,
         )  # fmt: skip
         if escaped:
             assert at is not None and values is not None
             self._put_escapes(c, target, at, values, drops, fold)
-        if target.base is None or not np.shares_memory(target, out):
+        if not aligned:
             out[:] = target.view(np.uint8)
 
     def _put_escapes(

@@ -31,6 +31,8 @@ class Meter:
             if elapsed < PATIENCE:
                 return
             self._bar = _bar(self._title, total, elapsed)
+            self._bar.n = done
+            self._bar.refresh()
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
@@ -54,6 +56,7 @@ def _bar(title: str, total: int | None, elapsed: float) -> Any:
         unit_divisor=1000,
         dynamic_ncols=True,
         leave=False,
+        delay=1e-9,  # draws nothing before it is told how much is done
         file=sys.stderr,
     )
     # The work began before the bar was made.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from codec.cli.failures import UnsupportedEntryError, UsageError
-from codec.cli.places import SUFFIX, Job
+from codec.cli.places import SUFFIX, Job, spelled
 
 #: Files below this many bytes are copied: headers, vocabularies, configurations.
 SMALL: Final = 64 * 1024
@@ -60,7 +60,7 @@ def _plan(root: Path, output: Path, *, compressing: bool) -> Iterator[Job]:
             if path.is_symlink():
                 yield _link(root, path, place, compressing=compressing)
             elif entry in folders:
-                yield Job("folder", str(path), str(place / entry))
+                yield Job("folder", spelled(path), spelled(place / entry))
             else:
                 yield _file(path, place, compressing=compressing)
     for error in unreadable:
@@ -71,13 +71,13 @@ def _file(path: Path, place: Path, *, compressing: bool) -> Job:
     try:
         found = path.lstat()
     except OSError as error:
-        return Job("refuse", str(path), "", reason=error)
+        return Job("refuse", spelled(path), "", reason=error)
     if not stat.S_ISREG(found.st_mode):
         return _refused(path, "is neither a file, a folder nor a link; leave it out")
     if not _is_coded(path, found.st_size, compressing=compressing):
-        return Job("copy", str(path), str(place / path.name))
+        return Job("copy", spelled(path), spelled(place / path.name))
     name = path.name + SUFFIX if compressing else path.name.removesuffix(SUFFIX)
-    return Job("code", str(path), str(place / name)) if name else _refused(path, f"has no name but {SUFFIX}")
+    return Job("code", spelled(path), spelled(place / name)) if name else _refused(path, f"has no name but {SUFFIX}")
 
 
 def _is_coded(path: Path, size: int, *, compressing: bool) -> bool:
@@ -90,9 +90,9 @@ def _link(root: Path, path: Path, place: Path, *, compressing: bool) -> Job:
     if Path(says).is_absolute():
         return _refused(path, f"is a link to the absolute path {says}; make it relative, or leave it out")
     # As it is spelled, since in the output other folders lie around it; and as the disk resolves it.
-    spelled = Path(os.path.normpath(path.parent.relative_to(root) / says))
+    lies = Path(os.path.normpath(path.parent.relative_to(root) / says))
     leads_to = Path(os.path.realpath(path))
-    if spelled.parts[:1] == (os.pardir,) or not leads_to.is_relative_to(root.resolve()):
+    if lies.parts[:1] == (os.pardir,) or not leads_to.is_relative_to(root.resolve()):
         return _refused(path, f"is a link to {says}, outside the folder; put a copy there, or leave it out")
     name = path.name
     if leads_to.is_file() and _is_coded(leads_to, leads_to.stat().st_size, compressing=compressing):
@@ -100,11 +100,11 @@ def _link(root: Path, path: Path, place: Path, *, compressing: bool) -> Job:
             name, says = name + SUFFIX, says + SUFFIX
         else:
             name, says = name.removesuffix(SUFFIX) or name, says.removesuffix(SUFFIX)
-    return Job("link", str(path), str(place / name), points_to=says)
+    return Job("link", spelled(path), spelled(place / name), points_to=says)
 
 
 def _refused(path: Path, why: str) -> Job:
-    return Job("refuse", str(path), "", reason=UnsupportedEntryError(f"{path}: {why}"))
+    return Job("refuse", spelled(path), "", reason=UnsupportedEntryError(f"{path}: {why}"))
 
 
 def make_folder(target: str) -> None:

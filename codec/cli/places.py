@@ -34,6 +34,11 @@ class Job:
     reason: Exception | None = None
 
 
+def spelled(path: Path) -> str:
+    """The path as text that does not mean a stream."""
+    return f".{os.sep}{STREAM}" if str(path) == STREAM else str(path)
+
+
 def renamed(name: str, *, compressing: bool) -> str:
     """The name of the other side of a file or folder. Raises UsageError if there is none."""
     if compressing:
@@ -68,9 +73,9 @@ def target_of(path: str, output: str | None, *, compressing: bool, several: bool
             if output.endswith(os.sep):
                 raise NotADirectoryError(errno.ENOTDIR, "no such folder", output)
             return output
-        return str(place / renamed(_named(source).name, compressing=compressing))
+        return spelled(place / renamed(_named(source).name, compressing=compressing))
     source = _named(source)
-    return str(source.with_name(renamed(source.name, compressing=compressing)))
+    return spelled(source.with_name(renamed(source.name, compressing=compressing)))
 
 
 def _named(path: Path) -> Path:

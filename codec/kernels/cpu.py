@@ -1,7 +1,10 @@
-"""Which kernels this process runs: "avx512", "avx2" or "scalar". All of them write the same bytes.
+"""Which kernels this process runs: "gather", "avx512", "avx2" or "scalar". All of them write the same bytes.
+
+"gather" is "avx512" with vector gathers, for processors that have them fast: those with AVX512-FP16 came after the "gather data
+sampling" flaw, whose cure makes a gather slower than scalar loads.
 
 The choice is made once, from the features of the processor that numba compiles for. The environment
-variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, or ``portable`` (the best that needs
+variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, ``gather``, or ``portable`` (the best that needs
 no AVX-512). A path that the processor lacks is never chosen: asking for it gives the next one below.
 """
 
@@ -11,12 +14,15 @@ import os
 from functools import cache
 from typing import Final
 
+GATHER: Final = "gather"
 AVX512: Final = "avx512"
 AVX2: Final = "avx2"
 SCALAR: Final = "scalar"
 
+_WIDE: Final = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "bmi2", "popcnt")
 _NEEDS: Final = {
-    AVX512: ("avx512f", "avx512bw", "avx512dq", "avx512vl", "bmi2", "popcnt"),
+    GATHER: _WIDE,
+    AVX512: _WIDE,
     AVX2: ("avx2", "bmi2", "popcnt"),
 }
 
@@ -25,15 +31,19 @@ _NEEDS: Final = {
 def path() -> str:
     """The name of the kernel path of this process.
 
-    >>> path() in ("avx512", "avx2", "scalar")
+    >>> path() in ("gather", "avx512", "avx2", "scalar")
     True
     """
     wanted = os.environ.get("CODEC_KERNELS", "").lower()
-    known = ("", "auto", "portable", AVX512, AVX2, SCALAR)
+    known = ("", "auto", "portable", GATHER, AVX512, AVX2, SCALAR)
     if wanted not in known:
         raise ValueError(f"CODEC_KERNELS={wanted!r}: expected one of {', '.join(known[1:])}")
-    candidates = {"portable": (AVX2,), AVX2: (AVX2,), SCALAR: ()}.get(wanted, (AVX512, AVX2))
-    features = _target_features() if candidates else frozenset()
+    if wanted == SCALAR:
+        return SCALAR
+    features = _target_features()
+    candidates = {"portable": (AVX2,), AVX2: (AVX2,), GATHER: (GATHER, AVX2)}.get(wanted, (AVX512, AVX2))
+    if wanted in ("", "auto") and "avx512fp16" in features:
+        candidates = (GATHER, AVX2)
     for name in candidates:
         if features.issuperset(_NEEDS[name]):
             return name

@@ -1,0 +1,83 @@
+"""weft: a lossless codec and storage format for AI model files.
+
+>>> import codec
+>>> codec.decompress(codec.compress(b"weights")) == b"weights"
+True
+
+What needs numba is imported when it is first used; reading headers does not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from codec._version import __version__
+from codec.errors import (
+    CodecError,
+    CorruptFileError,
+    LimitExceededError,
+    MismatchError,
+    NotWeftError,
+    SourceChangedError,
+    TruncatedFileError,
+    UnsupportedVersionError,
+)
+from codec.report import Estimate, FileInfo, Report, TensorInfo
+
+if TYPE_CHECKING:
+    from codec.estimate import estimate_file
+    from codec.files import compress, compress_file, decompress, decompress_file, decompress_into
+    from codec.inspection import inspect_file
+    from codec.tensors import load_file, safe_open, save_file
+    from codec.files import verify_file
+    from codec.warm import kernels_are_cached
+
+_LAZY = {
+    "compress": "codec.files",
+    "compress_file": "codec.files",
+    "decompress": "codec.files",
+    "decompress_file": "codec.files",
+    "decompress_into": "codec.files",
+    "estimate_file": "codec.estimate",
+    "inspect_file": "codec.inspection",
+    "kernels_are_cached": "codec.warm",
+    "load_file": "codec.tensors",
+    "safe_open": "codec.tensors",
+    "save_file": "codec.tensors",
+    "verify_file": "codec.files",
+}
+
+__all__ = [
+    "CodecError",
+    "CorruptFileError",
+    "Estimate",
+    "FileInfo",
+    "LimitExceededError",
+    "MismatchError",
+    "NotWeftError",
+    "Report",
+    "SourceChangedError",
+    "TensorInfo",
+    "TruncatedFileError",
+    "UnsupportedVersionError",
+    "__version__",
+    "compress",
+    "compress_file",
+    "decompress",
+    "decompress_file",
+    "decompress_into",
+    "estimate_file",
+    "inspect_file",
+    "kernels_are_cached",
+    "load_file",
+    "safe_open",
+    "save_file",
+    "verify_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'codec' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,308 @@
+"""Compress, decompress, check and describe: bytes in memory, files, and streams."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from codec import reader, writer
+from codec.dtypes import dtype_of
+from codec.engine import in_order, thread_count
+from codec.errors import CorruptFileError, MismatchError, SourceChangedError
+from codec.report import Progress, Report
+from codec.sources.segment import Segment
+from codec.storage import AtomicFile, BytesOriginal, BytesSource, FileSource, StreamOriginal, opened
+
+SUFFIX = ".weft"
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+
+def compress(
+    data: Any, dtype: Any = None, shape: tuple[int, ...] | None = None, level: str = "default", threads: int | None = 1
+) -> bytes:
+    """Compress bytes or an array in memory.
+
+    ``data``: any bytes-like, or a numpy array (any shape; copied if not contiguous). ``dtype``: element type of the bytes as numpy,
+    safetensors or torch spells it; by default the array's own, and for plain bytes whatever the content shows (a safetensors file
+    is recognised). ``shape``: of the tensor, for plain bytes. ``threads``: None for all processors. A blob carries no SHA-256 of the
+    original, only a 64-bit checksum of each chunk: SHA-256 would take longer than the rest.
+
+    Raises ValueError for an unknown type or level, or a shape that does not fit.
+
+    >>> import codec
+    >>> data = bytes(1000)
+    >>> codec.decompress(codec.compress(data, dtype="bfloat16")) == data
+    True
+    """
+    if isinstance(data, np.ndarray):
+        dtype = data.dtype if dtype is None else dtype
+        shape = data.shape if shape is None else shape
+        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    original = BytesOriginal(data)
+    size = original.size or 0
+    segments = None
+    if dtype is not None:
+        element = dtype_of(dtype)
+        if shape is None and size * 8 % element.bits == 0:
+            shape = (size * 8 // element.bits,)
+        bits = element.bits * int(np.prod(shape, dtype=object)) if shape is not None else -1
+        if shape is not None and bits != size * 8:
+            raise ValueError(f"{element.name} of shape {shape} has {bits} bits, the data has {size * 8}")
+        segments = [Segment(0, size, "data", element.name, shape)] if shape is not None else _ragged(size, element.bits, element.name)
+    out: list[Any] = []
+    writer.write(original, out.append, level=level, threads=threads, name="data", segments=segments, digest=False)
+    return b"".join(out)
+
+
+def _ragged(size: int, bits: int, name: str) -> list[Segment]:
+    """Bytes of a type that are no whole number of elements: the whole ones, and the rest as opaque."""
+    whole = size * 8 // bits * bits // 8
+    return [Segment(0, whole, "data", name, (whole * 8 // bits,))]
+
+
+def decompress(blob: Any, threads: int | None = 1) -> bytes:
+    """The original bytes of a blob (any bytes-like). Raises the errors of codec.errors.
+
+    >>> import codec, numpy
+    >>> codec.decompress(codec.compress(numpy.arange(5, dtype="float32")))[:8].hex()
+    '000000000000803f'
+    """
+    file = reader.WeftFile(BytesSource(blob))
+    out = bytearray(file.index.original)
+    _decode_into(file, np.frombuffer(out, np.uint8), threads)
+    return bytes(out) if len(out) < 1 << 20 else _as_bytes(out)
+
+
+def _as_bytes(out: bytearray) -> bytes:
+    return bytes(out)
+
+
+def decompress_into(blob: Any, out: Any, threads: int | None = 1) -> int:
+    """Decode a blob into a writable buffer of at least the original's size. Returns the original's size.
+
+    Raises ValueError if the buffer is too small or not writable.
+
+    >>> import codec, numpy
+    >>> out = numpy.zeros(3, "int16")
+    >>> codec.decompress_into(codec.compress(numpy.array([1, 2, 3], "int16")), out), out.tolist()
+    (6, [1, 2, 3])
+    """
+    file = reader.WeftFile(BytesSource(blob))
+    target = memoryview(out)
+    if target.readonly or not target.c_contiguous or target.nbytes < file.index.original:
+        raise ValueError(f"need a writable, contiguous buffer of {file.index.original} bytes, got {target.nbytes}")
+    _decode_into(file, np.frombuffer(target, np.uint8)[: file.index.original], threads)
+    return file.index.original
+
+
+def _decode_into(file: reader.WeftFile, out: Any, threads: int | None) -> None:
+    def work(task: reader.Task) -> None:
+        file.run(task, out[task.begin : task.end])
+
+    for _ in in_order(file.tasks(), work, thread_count(threads)):
+        pass
+
+
+def compress_file(
+    src: PathOrFile,
+    dst: PathOrFile | None = None,
+    *,
+    level: str = "default",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Report:
+    """Compress a file; by default to ``src + ".weft"``. Either side may be a binary file object: then front to back, in bounded memory.
+
+    The output appears under its name only when it is complete and synced. Raises OSError (FileExistsError unless ``force``),
+    SourceChangedError, ValueError.
+
+    >>> import codec, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.bin"
+    >>> _ = path.write_bytes(bytes(100_000))
+    >>> codec.compress_file(path).original_bytes
+    100000
+    """
+    with opened(src) as (file, name):
+        before = _status(file)
+        size = before.st_size if before is not None and stat.S_ISREG(before.st_mode) and not hasattr(src, "read") else None
+        original = StreamOriginal(_unbuffered(file), size)
+
+        def run(sink: Any) -> Report:
+            report = writer.write(original, sink, level=level, threads=threads, progress=progress, name=name)
+            after = _status(file)
+            if size is not None and before is not None and after is not None:
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    raise SourceChangedError(f"{name}: changed while being read; nothing was written")
+            return report
+
+        if dst is not None and hasattr(dst, "write"):
+            return run(_writer_of(dst))
+        target = os.fspath(dst) if dst is not None else os.fspath(_path(src)) + SUFFIX
+        with AtomicFile(target, force=force, mode=before.st_mode if size is not None and before else None) as out:
+            return run(out.write)
+
+
+def decompress_file(
+    src: PathOrFile,
+    dst: PathOrFile | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Report:
+    """Give back the original of a weft file; by default under its name without ".weft". Either side may be a binary file object.
+
+    Every chunk's checksums are verified; the SHA-256 of the whole is checked by :func:`verify_file`, and when the input or output is a stream.
+    Raises OSError (FileExistsError unless ``force``) and the errors of codec.errors.
+    """
+    began = time.perf_counter()
+    workers = thread_count(threads)
+    with opened(src) as (file, name):
+        if hasattr(src, "read") or (dst is not None and hasattr(dst, "write")):
+            return _decompress_stream(file, name, src, dst, progress, force, began)
+        held = reader.WeftFile(FileSource(file, name))
+        target = os.fspath(dst) if dst is not None else _without_suffix(os.fspath(_path(src)))
+        total, done = held.index.original, 0
+        lock = threading.Lock()
+        with AtomicFile(target, force=force, mode=os.fstat(file.fileno()).st_mode) as out:
+
+            def work(task: reader.Task) -> None:
+                nonlocal done
+                piece = np.empty(task.end - task.begin, np.uint8)
+                held.run(task, piece)
+                out.write_at(piece.data, task.begin)
+                with lock:
+                    done += piece.size
+                    if progress is not None:
+                        progress(done, total)
+
+            for _ in in_order(held.tasks(), work, workers):
+                pass
+        return Report(total, held.source.size, time.perf_counter() - began, workers, held.index.sha256.hex())
+
+
+def _decompress_stream(
+    file: BinaryIO, name: str, src: Any, dst: Any, progress: Progress | None, force: bool, began: float
+) -> Report:
+    done = 0
+
+    def run(sink: Any) -> Report:
+        def give(data: Any) -> None:
+            nonlocal done
+            sink(data)
+            done += len(data)
+            if progress is not None:
+                progress(done, None)
+
+        index, stored = reader.decode_stream(StreamOriginal(_unbuffered(file)).read_bytes, give, name)
+        return Report(index.original, stored, time.perf_counter() - began, 1, index.sha256.hex())
+
+    if dst is not None and hasattr(dst, "write"):
+        return run(_writer_of(dst))
+    target = os.fspath(dst) if dst is not None else _without_suffix(os.fspath(_path(src)))
+    with AtomicFile(target, force=force) as out:
+        return run(out.write)
+
+
+def verify_file(
+    path: PathOrFile, *, against: PathOrFile | None = None, threads: int | None = None, progress: Progress | None = None
+) -> Report:
+    """Decode everything, check every checksum and the SHA-256, write nothing. ``against``: compare with an original, byte for byte.
+
+    Raises the errors of codec.errors; MismatchError if ``against`` differs, naming the first byte.
+    """
+    import hashlib
+
+    began = time.perf_counter()
+    workers = thread_count(threads)
+    with opened(path) as (file, name):
+        held = reader.WeftFile(FileSource(file, name))
+        sha, done = hashlib.sha256(), 0
+
+        def work(task: reader.Task) -> tuple[reader.Task, Any]:
+            out = np.empty(task.end - task.begin, np.uint8)
+            held.run(task, out)
+            return task, out
+
+        with opened(against) if against is not None else opened(file) as (other, other_name):
+            for task, out in in_order(held.tasks(), work, workers):
+                if against is not None:
+                    _same(out, other, other_name, name, task.begin)
+                sha.update(out)
+                done += out.size
+                if progress is not None:
+                    progress(done, held.index.original)
+            if against is not None and other.read(1):
+                raise MismatchError(f"{name}: its original has {held.index.original} bytes, {other_name} has more")
+        if held.index.sha256 and sha.digest() != held.index.sha256:
+            raise CorruptFileError(
+                f"{name}: SHA-256 of the original is {held.index.sha256.hex()}, decoded bytes give {sha.hexdigest()}"
+            )
+        return Report(done, held.source.size, time.perf_counter() - began, workers, sha.hexdigest())
+
+
+def _same(out: Any, other: BinaryIO, other_name: str, name: str, at: int) -> None:
+    theirs = StreamOriginal(_unbuffered(other)).read(out.size)
+    if theirs.size < out.size:
+        raise MismatchError(f"{other_name}: ends at byte {at + theirs.size}, the original of {name} goes on")
+    if not np.array_equal(theirs, out):
+        first = at + int(np.argmax(theirs != out))
+        raise MismatchError(f"{name}: its original differs from {other_name} from byte {first} on")
+
+
+def _status(file: Any) -> os.stat_result | None:
+    try:
+        return os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return None
+
+
+def _unbuffered(file: Any) -> Any:
+    """Something with readinto that gives what it has."""
+    if hasattr(file, "readinto"):
+        return file
+    return _Reader(file)
+
+
+class _Reader:
+    """readinto on top of read."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readinto(self, out: memoryview) -> int:
+        data: bytes = self._file.read(len(out))
+        out[: len(data)] = data
+        return len(data)
+
+
+def _writer_of(file: Any) -> Any:
+    """write() that writes everything."""
+
+    def write(data: Any) -> None:
+        rest = memoryview(data).cast("B")
+        while len(rest):
+            done = file.write(rest)
+            if done is None or done >= len(rest):
+                return
+            rest = rest[done:]
+
+    return write
+
+
+def _path(src: Any) -> Any:
+    if hasattr(src, "read"):
+        raise ValueError("a stream has no name: say where the output goes (dst)")
+    return src
+
+
+def _without_suffix(name: str) -> str:
+    if not name.endswith(SUFFIX) or os.path.basename(name) == SUFFIX:
+        raise ValueError(f"{name}: does not end with {SUFFIX}: say where the output goes (dst, -o)")
+    return name[: -len(SUFFIX)]

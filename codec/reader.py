@@ -1,0 +1,236 @@
+"""Weft -> original: by the index, any part of it; from a stream, front to back."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from codec.container import index as indexes
+from codec.container import records
+from codec.errors import CorruptFileError, TruncatedFileError
+from codec.report import FileInfo, TensorInfo
+from codec.stages.geometry import Bytes
+
+#: Stored bytes read at the end of a file in the hope that the index is among them.
+TAIL_BYTES = 1 << 16
+#: Original bytes in one task of a decoder, about.
+TASK_BYTES = 1 << 21
+
+
+class Source(Protocol):
+    """Where stored bytes come from; reads at any offset, from any thread."""
+
+    name: str
+    size: int
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        """Exactly ``size`` bytes. Raises TruncatedFileError if they are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Chunks first..stop of a span, which hold bytes begin..end of the original."""
+
+    span: int
+    first: int
+    stop: int
+    begin: int
+    end: int
+
+
+class WeftFile:
+    """An opened weft file: index read and checked, chunks decoded on demand.
+
+    Raises NotWeftError, UnsupportedVersionError, TruncatedFileError or CorruptFileError.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.name = source, source.name
+        head = source.read_at(0, min(source.size, records.HEADER_BYTES))
+        self.version = records.check_header(head, self.name)
+        if source.size < records.HEADER_BYTES + records.TRAILER_BYTES:
+            raise TruncatedFileError(f"{self.name}: ends after {source.size} bytes; too short for a weft file")
+        start = max(0, source.size - TAIL_BYTES)
+        tail = source.read_at(start, source.size - start)
+        position, length = records.check_trailer(tail[-records.TRAILER_BYTES :], source.size, self.name)
+        record = tail[position - start :][:length] if position >= start else source.read_at(position, length)
+        body = records.body_of(record, records.INDEX, self.name, position)
+        self.index = indexes.decode(body, self.name)
+        self.starts, self.offsets = self.index.span_offsets()
+        if self.offsets[-1] != position:
+            raise CorruptFileError(f"{self.name}: spans end at byte {self.offsets[-1]}, the index begins at {position}")
+        self._lock = threading.Lock()
+        self._decoders: dict[int, Any] = {}
+
+    def info(self) -> FileInfo:
+        """What header and index say."""
+        tensors = []
+        for t, start in zip(self.index.tensors, indexes.tensor_offsets(self.index, self.starts), strict=True):
+            spans = self.index.spans[t.first : t.first + t.spans]
+            chunks = sum(max(1, len(s.chunks)) for s in spans)
+            held, stored = sum(s.original for s in spans), sum(s.stored for s in spans)
+            tensors.append(TensorInfo(t.name, t.dtype, t.shape, start, held, stored, chunks))
+        i = self.index
+        return FileInfo(
+            self.version, i.original, self.source.size, i.sha256.hex(), i.source, i.level, len(i.spans),
+            sum(max(1, len(s.chunks)) for s in i.spans), tuple(tensors),
+        )  # fmt: skip
+
+    def what(self, span: int) -> str:
+        """A span's name in messages."""
+        ends = [t.first + t.spans for t in self.index.tensors]
+        k = bisect.bisect_right(ends, span)
+        if k < len(ends) and self.index.tensors[k].first <= span:
+            return f'{self.name}: tensor "{self.index.tensors[k].name}"'
+        return f"{self.name}: bytes from {self.starts[span]}"
+
+    def decoder(self, span: int) -> Any:
+        """The decoder of a span; the last few are kept."""
+        from codec.decode import SpanDecoder
+
+        with self._lock:
+            found = self._decoders.get(span)
+        if found is not None:
+            return found
+        at, entry = self.offsets[span], self.index.spans[span]
+        record = self.source.read_at(at, entry.record)
+        decoder = SpanDecoder(records.body_of(record, records.SPAN, self.name, at), self.what(span))
+        if decoder.layout.length != entry.original or decoder.layout.chunks != max(1, len(entry.chunks)):
+            raise CorruptFileError(f"{self.what(span)}: its span record and the index do not agree")
+        with self._lock:
+            while len(self._decoders) >= 16:
+                self._decoders.pop(next(iter(self._decoders)))
+            self._decoders[span] = decoder
+        return decoder
+
+    def tasks(self, begin: int = 0, end: int | None = None) -> Iterator[Task]:
+        """What to decode for bytes begin..end of the original, in order, in pieces of about 2 MiB."""
+        end = self.index.original if end is None else end
+        span = bisect.bisect_right(self.starts, begin) - 1
+        while span < len(self.index.spans) and self.starts[span] < end:
+            layout = self.decoder(span).layout
+            base = self.starts[span]
+            step = max(1, TASK_BYTES // (layout.chunk * layout.width))
+            for first in range(0, layout.chunks, step):
+                stop = min(first + step, layout.chunks)
+                a, b = layout.chunk_range(first)[0] + base, layout.chunk_range(stop - 1)[1] + base
+                if a < end and b > begin:
+                    lo = max(first, (begin - base) // (layout.chunk * layout.width)) if begin > a else first
+                    a = layout.chunk_range(lo)[0] + base
+                    yield Task(span, lo, stop, a, b)
+            span += 1
+
+    def run(self, task: Task, out: Bytes) -> None:
+        """Decode a task into ``out`` (uint8, end - begin bytes)."""
+        decoder, entry = self.decoder(task.span), self.index.spans[task.span]
+        if decoder.inline:
+            decoder.decode_inline(out)
+            return
+        at = self.offsets[task.span] + entry.record + sum(entry.chunks[: task.first])
+        stored = self.source.read_at(at, sum(entry.chunks[task.first : task.stop]))
+        begin = task.begin - self.starts[task.span]
+        for number in range(task.first, task.stop):
+            size = entry.chunks[number]
+            body = records.body_of(stored[:size], records.CHUNK, self.name, at)
+            a, b = decoder.layout.chunk_range(number)
+            decoder.decode_chunk(number, body, out[a - begin : b - begin])
+            stored, at = stored[size:], at + size
+
+    def read(self, begin: int, end: int) -> Bytes:
+        """Bytes begin..end of the original (uint8)."""
+        out = np.empty(max(0, end - begin), np.uint8)
+        for task in self.tasks(begin, end) if out.size else ():
+            a, b = max(task.begin, begin), min(task.end, end)
+            if a == task.begin and b == task.end:
+                self.run(task, out[a - begin : b - begin])
+                continue
+            piece = np.empty(task.end - task.begin, np.uint8)
+            self.run(task, piece)
+            out[a - begin : b - begin] = piece[a - task.begin : b - task.begin]
+        return out
+
+
+def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], name: str) -> tuple[indexes.Index, int]:
+    """Decode a weft file front to back. Returns (its index, stored bytes).
+
+    ``read(n)`` gives n bytes, fewer only at the end. Each chunk is checked before it goes out; SHA-256 at the end.
+    """
+    from codec.decode import SpanDecoder
+
+    at, done = 0, 0
+    sha = hashlib.sha256()
+
+    def exactly(size: int) -> memoryview:
+        nonlocal at
+        data = read(size)
+        at += len(data)
+        if len(data) < size:
+            raise TruncatedFileError(f"{name}: ends after {at} bytes, within a record")
+        return memoryview(data)
+
+    def record() -> tuple[int, memoryview, int]:
+        start = at
+        head = exactly(records.HEAD_BYTES)
+        kind, size = records.frame_size(head, name, start)
+        whole = memoryview(bytes(head) + bytes(exactly(size - records.HEAD_BYTES)))
+        return kind, records.body_of(whole, kind, name, start), size
+
+    def give(out: Bytes) -> None:
+        nonlocal done
+        sha.update(out)
+        sink(out.data)
+        done += out.size
+
+    front = read(records.HEADER_BYTES)
+    at += len(front)
+    records.check_header(front, name)
+    seen: list[indexes.SpanEntry] = []
+    while True:
+        start = at
+        kind, body, size = record()
+        if kind == records.INDEX:
+            break
+        if kind != records.SPAN:
+            raise CorruptFileError(f"{name}: chunk record at byte {start}, where a span should begin")
+        decoder = SpanDecoder(body, f"{name}: bytes from {done}")
+        entry = indexes.SpanEntry(decoder.layout.length, size)
+        if decoder.inline:
+            out = np.empty(decoder.layout.length, np.uint8)
+            decoder.decode_inline(out)
+            give(out)
+        for number in range(0 if decoder.inline else decoder.layout.chunks):
+            start = at
+            kind, body, size = record()
+            if kind != records.CHUNK:
+                raise CorruptFileError(f"{name}: record of kind {kind} at byte {start}, where a chunk should be")
+            a, b = decoder.layout.chunk_range(number)
+            out = np.empty(b - a, np.uint8)
+            decoder.decode_chunk(number, body, out)
+            give(out)
+            entry.chunks.append(size)
+        seen.append(entry)
+    index = indexes.decode(body, name)
+    end = bytes(read(records.TRAILER_BYTES + 1))
+    at += len(end)
+    records.check_trailer(end[: records.TRAILER_BYTES], start + size + records.TRAILER_BYTES, name)
+    if len(end) != records.TRAILER_BYTES:
+        raise CorruptFileError(f"{name}: goes on behind its trailer")
+    if records.check_trailer(end, at, name) != (start, size):
+        raise CorruptFileError(f"{name}: trailer does not point at the index")
+    if index.spans != seen or index.original != done:
+        raise CorruptFileError(f"{name}: the index does not list the records that were read")
+    if index.sha256 and index.sha256 != sha.digest():
+        raise CorruptFileError(f"{name}: SHA-256 of the original is {index.sha256.hex()}, decoded {sha.hexdigest()}")
+    return index, at
+
+
+def elapsed(since: float) -> float:
+    """Seconds since a perf_counter reading."""
+    return time.perf_counter() - since

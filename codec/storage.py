@@ -1,0 +1,231 @@
+"""Bytes in and out: files, streams and buffers, and output that appears only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from codec.errors import TruncatedFileError
+from codec.stages.geometry import Bytes, view
+
+#: Written bytes after which a background thread asks the system to begin writing them to the disk.
+_SYNC_EVERY: Final = 1 << 26
+
+
+class BytesOriginal:
+    """An original in memory."""
+
+    def __init__(self, data: Any) -> None:
+        self._data, self._at = view(data), 0
+        self.size: int | None = self._data.size
+
+    def peek(self, size: int) -> bytes:
+        """See codec.writer.Original."""
+        return self._data[:size].tobytes()
+
+    def read(self, size: int) -> Bytes:
+        """See codec.writer.Original."""
+        out = self._data[self._at : self._at + size]
+        self._at += out.size
+        return out
+
+
+class StreamOriginal:
+    """An original read front to back from a binary file object; ``size`` None if it is not known."""
+
+    def __init__(self, stream: BinaryIO, size: int | None = None) -> None:
+        self._stream, self._ahead = stream, b""
+        self.size = size
+
+    def peek(self, size: int) -> bytes:
+        """See codec.writer.Original."""
+        if size > len(self._ahead):
+            self._ahead += self._fill(size - len(self._ahead)).tobytes()
+        return self._ahead[:size]
+
+    def _fill(self, size: int) -> Bytes:
+        """Up to ``size`` bytes of the stream, fewer only at its end; grows with what comes, not with what is asked for."""
+        out = np.empty(min(size, 1 << 23), np.uint8)
+        at = 0
+        while at < size:
+            if at == out.size:
+                out = np.concatenate([out, np.empty(min(size - at, at), np.uint8)])
+            got = self._stream.readinto(out.data[at:])  # type: ignore[attr-defined]
+            if not got:
+                break
+            at += got
+        return out[:at]
+
+    def read(self, size: int) -> Bytes:
+        """See codec.writer.Original."""
+        if not self._ahead:
+            return self._fill(size)
+        first = np.frombuffer(self._ahead[:size], np.uint8)
+        self._ahead = self._ahead[size:]
+        return np.concatenate([first, self._fill(size - first.size)]) if first.size < size else first
+
+
+    def read_bytes(self, size: int) -> bytes:
+        """The next ``size`` bytes, fewer only at the end."""
+        return self.read(size).tobytes()
+
+
+class BytesSource:
+    """A weft file in memory."""
+
+    def __init__(self, data: Any, name: str = "blob") -> None:
+        self._data = memoryview(data).cast("B")
+        self.name, self.size = name, len(self._data)
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        """See codec.reader.Source."""
+        if offset < 0 or offset + size > self.size:
+            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
+        return self._data[offset : offset + size]
+
+
+class FileSource:
+    """A weft file on disk, or any seekable binary file object."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self.name = file, name
+        self._lock = threading.Lock()
+        try:
+            self._fd = file.fileno() if hasattr(os, "pread") else -1
+        except (OSError, AttributeError):
+            self._fd = -1
+        if self._fd >= 0 and not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self._fd = -1
+        self.size = os.fstat(self._fd).st_size if self._fd >= 0 else file.seek(0, os.SEEK_END)
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        """See codec.reader.Source."""
+        if offset < 0 or offset + size > self.size:
+            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
+        parts, at = [], offset
+        while at < offset + size:
+            if self._fd >= 0:
+                part = os.pread(self._fd, offset + size - at, at)
+            else:
+                with self._lock:
+                    self._file.seek(at)
+                    part = self._file.read(offset + size - at)
+            if not part:
+                raise TruncatedFileError(f"{self.name}: gave no bytes at {at}; it became shorter while being read")
+            parts.append(part)
+            at += len(part)
+        return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+
+
+class AtomicFile:
+    """A new file that appears under its name only when complete and on the disk; until then it has a temporary name beside it.
+
+    Raises FileExistsError if the name is taken and ``force`` is false, at the start and at the end.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, force: bool = False, mode: int | None = None) -> None:
+        self.path = os.fspath(path)
+        self._force = force
+        if not force and os.path.lexists(self.path):
+            raise FileExistsError(17, "output exists; use --force (force=True) to replace it", self.path)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(21, "output is a folder", self.path)
+        folder, base = os.path.split(self.path)
+        self._folder = folder or "."
+        # a long name must leave room for the suffix: file systems end at 255 bytes
+        self._temporary = os.path.join(self._folder, f".{base[:80]}.{secrets.token_hex(6)}.tmp")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        self.fd = os.open(self._temporary, flags, 0o666)
+        self._unsynced, self._syncing = 0, None
+        self._sync_error: OSError | None = None
+        if mode is not None:
+            with contextlib.suppress(OSError):
+                os.fchmod(self.fd, mode & 0o777)
+
+    def write(self, data: Any) -> None:
+        """Append."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while len(rest):
+            rest = rest[os.write(self.fd, rest) :]
+        self._written(size)
+
+    def write_at(self, data: Any, offset: int) -> None:
+        """Write at an offset; from any thread."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while len(rest):
+            done = os.pwrite(self.fd, rest, offset)
+            rest, offset = rest[done:], offset + done
+        self._written(size)
+
+    def _written(self, size: int) -> None:
+        self._unsynced += size
+        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or not self._syncing.is_alive()):
+            self._unsynced = 0
+            self._syncing = threading.Thread(target=self._sync, daemon=True)
+            self._syncing.start()
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self.fd) if hasattr(os, "fdatasync") else os.fsync(self.fd)
+        except OSError as e:
+            self._sync_error = e
+
+    def commit(self) -> None:
+        """Put the file under its name."""
+        if self._syncing is not None:
+            self._syncing.join()
+        if self._sync_error is not None:
+            raise self._sync_error
+        os.fsync(self.fd)
+        if self._force:
+            os.replace(self._temporary, self.path)
+        else:
+            try:
+                os.link(self._temporary, self.path)
+            except FileExistsError:
+                raise FileExistsError(17, "output appeared meanwhile; it was left alone", self.path) from None
+            except OSError:  # no hard links here
+                if os.path.lexists(self.path):
+                    raise FileExistsError(17, "output appeared meanwhile; it was left alone", self.path) from None
+                os.rename(self._temporary, self.path)
+        with contextlib.suppress(OSError):
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def __enter__(self) -> AtomicFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
+            if self._syncing is not None:
+                self._syncing.join()
+            os.close(self.fd)
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+
+
+@contextlib.contextmanager
+def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
+    """A binary file object and its name for messages, from a path or a file object (which is left open)."""
+    if hasattr(path, "read"):
+        yield path, str(getattr(path, "name", "stream"))
+        return
+    name = os.fspath(path)
+    with open(name, "rb", buffering=0) as file:
+        yield file, os.fsdecode(name)

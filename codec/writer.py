@@ -1,0 +1,202 @@
+"""Original -> weft: segments to spans, spans to records, records to a sink, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from codec.container import index as indexes
+from codec.container import records
+from codec.dtypes import DTYPES, DType
+from codec.encode import EncodedSpan, encode_span, span_bytes
+from codec.engine import in_order, thread_count
+from codec.errors import SourceChangedError
+from codec.planner.levels import Level, level_of
+from codec.report import Progress, Report
+from codec.sources import segments_of
+from codec.sources.segment import Segment
+from codec.stages.geometry import Bytes
+
+Write = Callable[[Any], object]
+
+
+class Original(Protocol):
+    """What is read: bytes in order, with a look ahead."""
+
+    size: int | None
+
+    def peek(self, size: int) -> bytes:
+        """The first ``size`` bytes, fewer only if it ends before. Only before anything is read."""
+
+    def read(self, size: int) -> Bytes:
+        """The next ``size`` bytes, fewer only at the end."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Bytes of one span on their way."""
+
+    data: Bytes
+    dtype: DType | None
+    shape: tuple[int, ...]
+    segment: Segment | None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A tensor whose spans are being written."""
+
+    segment: Segment
+    first: int
+    held: int = 0
+
+
+@dataclass(slots=True)
+class _Totals:
+    original: int = 0
+    bits: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+class _Hash:
+    """SHA-256 of what passes by, in a thread of its own: it is slower than the rest of the work together."""
+
+    def __init__(self, wanted: bool, aside: bool) -> None:
+        self._sha = hashlib.sha256() if wanted else None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sha256") if wanted and aside else None
+        self._last: Future[None] | None = None
+
+    def add(self, data: Bytes) -> None:
+        if self._sha is None:
+            return
+        if self._pool is None:
+            self._sha.update(data)
+            return
+        if self._last is not None:
+            self._last.result()
+        self._last = self._pool.submit(self._sha.update, data)
+
+    def digest(self) -> bytes:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        return self._sha.digest() if self._sha is not None else b""
+
+    def stop(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, size: int | None) -> Iterator[_Piece]:
+    """Spans of the segments, then of whatever follows them. A tensor that the original cuts short is opaque from there."""
+    done = 0
+    whole = True
+    for s in segments:
+        if s.size == 0:
+            yield _Piece(np.zeros(0, np.uint8), None, (), s)
+        dtype = DTYPES[s.dtype] if s.dtype else None
+        step = span_bytes(dtype, s.shape)
+        while whole and done < s.stop:
+            want = min(step, s.stop - done)
+            data = original.read(want)
+            sha.add(data)
+            done += data.size
+            whole = data.size == want
+            if data.size:
+                yield _Piece(data, dtype if whole else None, s.shape if whole else (), s if whole else None)
+    step = span_bytes(None, ())
+    while whole:
+        data = original.read(step)
+        if data.size == 0:
+            break
+        sha.add(data)
+        done += data.size
+        yield _Piece(data, None, (), None)
+    if size is not None and done != size:
+        raise SourceChangedError(f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read")
+
+
+#: Bytes from which a name for the level is not needed: kept in the index as text.
+_SOURCES: Final = ("safetensors", "opaque", "array")
+
+
+def write(
+    original: Original,
+    sink: Write,
+    *,
+    level: str,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    name: str = "input",
+    segments: list[Segment] | None = None,
+    digest: bool = True,
+) -> Report:
+    """Compress ``original`` into ``sink``, front to back. ``segments``: what it is known to hold, else it is looked at.
+
+    Raises SourceChangedError if it ends elsewhere than its size says, and whatever reading and writing raise.
+    """
+    began = time.perf_counter()
+    lev: Level = level_of(level)
+    workers = thread_count(threads)
+    index = indexes.Index(level=level)
+    if segments is None:
+        index.source, segments = segments_of(original.peek, original.size)
+    else:
+        index.source = "array"
+    sha = _Hash(digest, aside=workers > 1)
+    totals = _Totals()
+    stored = 0
+
+    def put(data: Any) -> None:
+        nonlocal stored
+        sink(data)
+        stored += len(data)
+
+    def work(piece: _Piece) -> tuple[_Piece, EncodedSpan | None]:
+        return piece, encode_span(piece.data, piece.dtype, piece.shape, lev) if piece.data.size else None
+
+    try:
+        put(records.header())
+        opened: _Open | None = None
+        for piece, span in in_order(_pieces(original, segments, name, sha, original.size), work, workers):
+            opened = _enter(index, opened, piece, span)
+            if span is None:
+                continue
+            for r in span.records:
+                put(r)
+            totals.original += piece.data.size
+            bits = totals.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
+            for key, size in span.fields.items():
+                bits[key] = bits.get(key, 0) + 8 * size
+            if progress is not None:
+                progress(totals.original, original.size)
+        index.original, index.sha256 = totals.original, sha.digest()
+    finally:
+        sha.stop()
+    last = records.record(records.INDEX, indexes.encode(index))
+    position = stored
+    put(last)
+    put(records.trailer(position, len(last)))
+    seconds = time.perf_counter() - began
+    return Report(totals.original, stored, seconds, workers, index.sha256.hex(), totals.bits)
+
+
+def _enter(index: indexes.Index, opened: _Open | None, piece: _Piece, span: EncodedSpan | None) -> _Open | None:
+    """Put a span, and the tensor that it completes, into the index."""
+    here, s = len(index.spans), piece.segment
+    if span is not None:
+        index.spans.append(span.entry)
+    if s is None or not s.is_tensor:
+        return None
+    if opened is None or opened.segment is not s:
+        opened = _Open(s, here)
+    opened.held += piece.data.size
+    if opened.held == s.size:
+        count = len(index.spans) - opened.first
+        index.tensors.append(indexes.TensorEntry(s.name, s.dtype, s.shape, opened.first, count))
+        return None
+    return opened
