@@ -6,7 +6,7 @@ numpy version.
 
 >>> import hashlib
 >>> hashlib.sha256(make("gaussian-bf16")).hexdigest()[:16]
-'f05a2f8d5927e1fd'
+'2e6d0210f0bf821b'
 """
 
 from __future__ import annotations
@@ -32,24 +32,28 @@ def gaussian_integers(seed: int, count: int) -> np.ndarray:
     return halves.sum(axis=1, dtype=np.int64) - 6 * 65535
 
 
-def row_scales(seed: int, rows: int, steps: int = 256) -> np.ndarray:
-    """A float32 scale for each row, from 2**-23 * [1, 4): rows of a real matrix differ about so much."""
-    steps_up = (words(seed, rows) % np.uint64(3 * steps)).astype(np.int64)
-    return ((steps + steps_up) * 2.0**-31).astype(np.float32).reshape(rows, 1)
+def finer(values: np.ndarray, seed: int) -> np.ndarray:
+    """The same integers with 16 random bits below each, so that the floats made of them are full to the last bit."""
+    return (values << 16) | (words(seed, values.size) >> np.uint64(48)).astype(np.int64)
+
+
+def row_scales(seed: int, rows: int) -> np.ndarray:
+    """A factor for each row, 2**-39 times something from [1, 4), with a random mantissa, in double precision."""
+    random = words(seed, rows)
+    mantissas = ((random >> np.uint64(12)) | np.uint64(1 << 52)).astype(np.float64)
+    powers = np.where(random & np.uint64(1), 2.0**-90, 2.0**-91)
+    return (mantissas * powers).reshape(rows, 1)
+
+
+def gaussian_f64(seed: int, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
+    """A matrix of Gaussian rows, each at its own scale, of about 0.01; one rounded product an element."""
+    values = finer(gaussian_integers(seed, rows * columns), seed + 1)
+    return values.astype(np.float64).reshape(rows, columns) * row_scales(seed + 2, rows)
 
 
 def gaussian_f32(seed: int, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
-    """A matrix of Gaussian rows, each at its own scale; one exactly rounded product an element."""
-    values = gaussian_integers(seed, rows * columns).astype(np.float32).reshape(rows, columns)
-    return values * row_scales(seed + 1, rows)
-
-
-def gaussian_f64(seed: int, rows: int = ROWS // 2, columns: int = COLUMNS) -> np.ndarray:
-    """The same with 52 random mantissa bits: the bell's integers get 16 more bits below."""
-    count = rows * columns
-    low = (words(seed + 2, count) >> np.uint64(48)).astype(np.int64)
-    values = (gaussian_integers(seed, count) * 65536 + low).astype(np.float64).reshape(rows, columns)
-    return values * (row_scales(seed + 1, rows).astype(np.float64) / 3.0)
+    """The same, rounded to single precision."""
+    return gaussian_f64(seed, rows, columns).astype(np.float32)
 
 
 def float8(values: np.ndarray, exponent_bits: int, mantissa_bits: int) -> np.ndarray:
@@ -102,7 +106,7 @@ def sparse() -> np.ndarray:
 def dequantised() -> np.ndarray:
     """bf16 that takes 15 values in each row, as 4-bit weights do once they are unpacked."""
     steps = np.clip(gaussian_integers(41, ROWS * COLUMNS) // 24000, -7, 7).reshape(ROWS, COLUMNS)
-    return to_bfloat16(steps.astype(np.float32) * row_scales(42, ROWS))
+    return to_bfloat16((steps * (2.0**31 * row_scales(42, ROWS))).astype(np.float32))
 
 
 def half_upcast() -> np.ndarray:
@@ -122,7 +126,7 @@ def lora() -> bytes:
     """Many small fp16 tensors, the up and down projections of rank 4."""
     tensors = {}
     for layer in range(48):
-        down, up = gaussian_f32(100 + 4 * layer, 4, 640), gaussian_f32(102 + 4 * layer, 640, 4)
+        down, up = gaussian_f32(100 + 8 * layer, 4, 640), gaussian_f32(104 + 8 * layer, 640, 4)
         tensors[f"layers.{layer}.lora_down.weight"] = ("F16", to_float16(down))
         tensors[f"layers.{layer}.lora_up.weight"] = ("F16", to_float16(up))
     return safetensors(tensors)
@@ -170,8 +174,9 @@ def gguf_q4_0() -> bytes:
     head = b"GGUF" + (3).to_bytes(4, "little") + (1).to_bytes(8, "little") + bytes(8)
     head += len(name).to_bytes(8, "little") + name + (2).to_bytes(4, "little")
     head += COLUMNS.to_bytes(8, "little") + ROWS.to_bytes(8, "little") + (2).to_bytes(4, "little") + bytes(8)
+    scales = (row_scales(91, ROWS) * 2.0**31).astype(np.float32)
     blocks = np.empty((count, 18), np.uint8)
-    blocks[:, :2] = to_float16(np.repeat(row_scales(91, ROWS), COLUMNS // 32)).view(np.uint8).reshape(count, 2)
+    blocks[:, :2] = to_float16(np.repeat(scales, COLUMNS // 32)).view(np.uint8).reshape(count, 2)
     blocks[:, 2:] = packed_int4(92)[: count * 16].reshape(count, 16)
     return head + bytes(-len(head) % 32) + blocks.tobytes()
 
@@ -189,7 +194,7 @@ INPUTS: dict[str, Input] = {
     "gaussian-bf16-array": Input(lambda: bf16().tobytes(), "bfloat16"),
     "gaussian-fp16": Input(lambda: matrix("F16", to_float16(gaussian_f32(3)))),
     "gaussian-fp32": Input(lambda: matrix("F32", gaussian_f32(5))),
-    "gaussian-f64": Input(lambda: matrix("F64", gaussian_f64(7))),
+    "gaussian-f64": Input(lambda: matrix("F64", gaussian_f64(7, ROWS // 2))),
     "fp8-e4m3": Input(lambda: matrix("F8_E4M3", float8(gaussian_f32(11) * np.float32(1024), 4, 3))),
     "fp8-e5m2": Input(lambda: matrix("F8_E5M2", float8(gaussian_f32(13) * np.float32(1024), 5, 2))),
     "int8": Input(lambda: matrix("I8", int8_rows(15).reshape(ROWS, COLUMNS))),

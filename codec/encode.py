@@ -30,7 +30,7 @@ _local = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class EncodedSpan:
-    """Records of a span as they go into the file, their index entry, and stored bytes by field."""
+    """Records of a span as they go into the file, one behind the other; their index entry; stored bytes by field."""
 
     records: list[bytes]
     entry: SpanEntry
@@ -57,29 +57,10 @@ def encode_span(data: Any, dtype: DType | None, shape: tuple[int, ...], level: L
         source = view(source.copy())
     for wild in (False, True):
         plan = plan_span(source, dtype, shape, level, wild)
-        bodies = _chunks(source, plan)
-        if bodies is not None:
-            return _records(plan, bodies)
+        coded = _Coder(source, plan)
+        if coded.run():
+            return coded.finish()
     raise AssertionError("a plan without escapes cannot have too many")
-
-
-def _records(plan: Plan, bodies: list[tuple[list[Any], dict[str, int], set[int]]]) -> EncodedSpan:
-    used = set().union(*(b[2] for b in bodies))
-    lay = plan.layout
-    planes = tuple(p if k in used else replace(p, tables=None) for k, p in enumerate(lay.planes))
-    head = layout.encode(replace(lay, planes=planes))
-    fields: dict[str, int] = {"tables": sum(len(p.tables.raw) for p in planes if p.tables is not None)}
-    for _, sizes, _ in bodies:
-        for name, size in sizes.items():
-            fields[name] = fields.get(name, 0) + size
-    if len(bodies) == 1:
-        out = [records.record(records.SPAN, head, *bodies[0][0])]
-    else:
-        out = [records.record(records.SPAN, head)]
-        out += [records.record(records.CHUNK, varint(k), *parts) for k, (parts, _, _) in enumerate(bodies)]
-    sizes = [len(r) for r in out]
-    fields["headers"] = sum(sizes) - sum(fields.values())
-    return EncodedSpan(out, SpanEntry(lay.length, sizes[0], sizes[1:]), fields)
 
 
 def _work(name: str, size: int) -> Bytes:
@@ -91,41 +72,89 @@ def _work(name: str, size: int) -> Bytes:
     return held
 
 
-def _chunks(source: Bytes, plan: Plan) -> list[tuple[list[Any], dict[str, int], set[int]]] | None:
-    """For each chunk: parts of its body, bytes by field, planes whose tables it uses. None: too many escapes."""
-    lay, out = plan.layout, []
-    for number in range(lay.chunks):
+class _Coder:
+    """Codes the chunks of one span, straight into the bytes of their records."""
+
+    def __init__(self, source: Bytes, plan: Plan) -> None:
+        self.source, self.plan, self.layout = source, plan, plan.layout
+        self.fields: dict[str, int] = {}
+        self.used: set[int] = set()
+        self.sizes: list[int] = []
+        lay = plan.layout
+        self.whole = lay.width == 1 and len(lay.planes) == 1
+        chunk = min(lay.chunk, lay.elements)
+        self.room = chunk // 64 + 16 if lay.escapes else 0
+        tiles = -(-chunk // lay.tile)
+        bound = room_for(lay, chunk) + 6 * self.room + 2 * tiles + 32 * len(lay.planes) + 256
+        self.out = _work("records", lay.chunks * bound)
+        self.at = 0
+
+    def put(self, data: Any) -> None:
+        """Append bytes or a uint8 array."""
+        size = len(data)
+        self.out[self.at : self.at + size] = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data
+        self.at += size
+
+    def run(self) -> bool:
+        """Code all chunks; False if one has too many escapes."""
+        for number in range(self.layout.chunks):
+            start = self.at
+            if self.layout.chunks > 1:
+                self.at += records.HEAD_BYTES
+                self.put(varint(number))
+            if not self._chunk(number):
+                return False
+            if self.layout.chunks > 1:
+                self.sizes.append(records.seal(records.CHUNK, self.out[start:], self.at - start))
+                self.at = start + self.sizes[-1]
+        return True
+
+    def finish(self) -> EncodedSpan:
+        """The span record, and the chunk records behind it."""
+        planes = tuple(p if k in self.used else replace(p, tables=None) for k, p in enumerate(self.layout.planes))
+        head = layout.encode(replace(self.layout, planes=planes))
+        body = self.out[: self.at].tobytes()
+        if self.sizes:
+            out = [records.record(records.SPAN, head), body]
+        else:
+            out = [records.record(records.SPAN, head, body)]
+        fields = {"tables": sum(len(p.tables.raw) for p in planes if p.tables is not None), **self.fields}
+        fields["headers"] = sum(map(len, out)) - sum(fields.values())
+        return EncodedSpan(out, SpanEntry(self.layout.length, len(out[0]), self.sizes), fields)
+
+    def _chunk(self, number: int) -> bool:
+        lay, plan = self.layout, self.plan
         first, stop = lay.chunk_range(number)
-        raw = source[first:stop]
+        raw = self.source[first:stop]
         elements = min(lay.chunk, lay.elements - number * lay.chunk)
         body = raw[: elements * lay.width]
-        parts: list[Any] = [xxh3_64_intdigest(raw).to_bytes(8, "little")]
+        self.put(xxh3_64_intdigest(raw).to_bytes(8, "little"))
         drops = plan.drops(number * lay.chunk // lay.tile, -(-elements // lay.tile))
         if lay.drops:
-            parts += _drops(drops)
-        if lay.width == 1 and len(lay.planes) == 1:
-            pieces: list[Bytes] = [body]
-        else:
+            for part in _drops(drops):
+                self.put(part)
+        pieces: list[Bytes] = [body]
+        if not self.whole:
             x: NDArray[np.unsignedinteger] = body.view(layout.UINT[lay.width])
-            room = elements // 64 + 16 if lay.escapes else 0
-            found = split(lay, x, drops, _work("planes", room_for(lay, elements)), room)
+            found = split(lay, plan.span, x, drops, _work("planes", room_for(lay, elements)), self.room)
             if found is None:
-                return None
+                return False
             pieces = found[0]
             if lay.escapes:
-                parts += [found[1].size.to_bytes(4, "little"), found[1].tobytes(), found[2].tobytes()]
-        sizes: dict[str, int] = {}
-        used: set[int] = set()
+                for part in (found[1].size.to_bytes(4, "little"), found[1].tobytes(), found[2].tobytes()):
+                    self.put(part)
         for k, (p, piece, how) in enumerate(zip(lay.planes, pieces, plan.planes, strict=True)):
             g = plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
             stage, payload = _plane(piece, g.tile, g.tiles, p.tables, how)
-            parts += [bytes((stage,)), *payload]
-            sizes[how.field] = sizes.get(how.field, 0) + sum(len(b) for b in payload)
+            self.out[self.at] = stage
+            start = self.at = self.at + 1
+            for part in payload:
+                self.put(part)
+            self.fields[how.field] = self.fields.get(how.field, 0) + self.at - start
             if p.tables is not None and stage == p.tables.stage:
-                used.add(k)
-        tail = raw[elements * lay.width :]
-        out.append(([*(bytes(b) if isinstance(b, memoryview) else b for b in parts), tail.tobytes()], sizes, used))
-    return out
+                self.used.add(k)
+        self.put(raw[elements * lay.width :])
+        return True
 
 
 def _drops(drops: Bytes) -> list[Any]:
@@ -141,14 +170,14 @@ def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan) -> 
         return plain.CONSTANT, [b"\0"]
     if piece[0] == piece[-1] == piece[piece.size // 2] and (piece == piece[0]).all():
         return plain.CONSTANT, [piece[:1].tobytes()]
-    best: tuple[int, list[Any]] = (plain.STORED, [piece.tobytes() if piece.size < 64 else piece.data])
+    best: tuple[int, list[Any]] = (plain.STORED, [piece])
     size = piece.size
     if tables is not None and how.groups is not None:
         choice = how.groups.choose(piece, tile, tiles)
         payload = _ENCODERS[tables.stage](piece, tile, choice, tables, _work("words", 2 * piece.size + 64))
         length = sum(len(b) for b in payload)
         if length < size:
-            best, size = (tables.stage, [b"".join(payload)]), length
+            best, size = (tables.stage, payload), length
     if how.zstd:
         packed = plain.encode_zstd(piece, how.zstd)
         if len(packed) < size:

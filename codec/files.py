@@ -53,7 +53,11 @@ def compress(
         bits = element.bits * int(np.prod(shape, dtype=object)) if shape is not None else -1
         if shape is not None and bits != size * 8:
             raise ValueError(f"{element.name} of shape {shape} has {bits} bits, the data has {size * 8}")
-        segments = [Segment(0, size, "data", element.name, shape)] if shape is not None else _ragged(size, element.bits, element.name)
+        segments = (
+            [Segment(0, size, "data", element.name, shape)]
+            if shape is not None
+            else _ragged(size, element.bits, element.name)
+        )
     out: list[Any] = []
     writer.write(original, out.append, level=level, threads=threads, name="data", segments=segments, digest=False)
     return b"".join(out)
@@ -130,7 +134,9 @@ def compress_file(
     """
     with opened(src) as (file, name):
         before = _status(file)
-        size = before.st_size if before is not None and stat.S_ISREG(before.st_mode) and not hasattr(src, "read") else None
+        size = (
+            before.st_size if before is not None and stat.S_ISREG(before.st_mode) and not hasattr(src, "read") else None
+        )
         original = StreamOriginal(_unbuffered(file), size)
 
         def run(sink: Any) -> Report:

@@ -72,7 +72,6 @@ class StreamOriginal:
         self._ahead = self._ahead[size:]
         return np.concatenate([first, self._fill(size - first.size)]) if first.size < size else first
 
-
     def read_bytes(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer only at the end."""
         return self.read(size).tobytes()
@@ -208,7 +207,9 @@ class AtomicFile:
     def __enter__(self) -> AtomicFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self.commit()

@@ -117,7 +117,9 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         done += data.size
         yield _Piece(data, None, (), None)
     if size is not None and done != size:
-        raise SourceChangedError(f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read")
+        raise SourceChangedError(
+            f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read"
+        )
 
 
 #: Bytes from which a name for the level is not needed: kept in the index as text.

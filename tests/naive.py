@@ -22,11 +22,7 @@ def rans_encode(
     data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int
 ) -> tuple[list[int], list[int]]:
     """States for the decoder to start with, and words in the order it reads them."""
-    order = [
-        (i, j % lanes, c)
-        for r, c in zip(tiles_of(len(data), tile), choice, strict=True)
-        for j, i in enumerate(r)
-    ]
+    order = [(i, j % lanes, c) for r, c in zip(tiles_of(len(data), tile), choice, strict=True) for j, i in enumerate(r)]
     starts = [starts_of(f) for f in freqs]
     states, words = [65536] * lanes, []
     for i, lane, c in reversed(order):

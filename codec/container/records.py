@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from xxhash import xxh3_64_intdigest
 
@@ -65,6 +65,17 @@ def record(kind: int, *parts: bytes | bytearray | memoryview) -> bytes:
         raise ValueError(f"record body of {size} bytes, at most {_MOST[kind]} are allowed")
     front = b"".join((bytes((kind,)), size.to_bytes(4, "little"), *parts))
     return front + xxh3_64_intdigest(front).to_bytes(8, "little")
+
+
+def seal(kind: int, data: Any, size: int) -> int:
+    """Finish a record in place: ``data`` (uint8) holds 5 free bytes and the body, ``size`` bytes in all. Bytes of the record."""
+    if size - HEAD_BYTES > _MOST[kind]:
+        raise ValueError(f"record body of {size - HEAD_BYTES} bytes, at most {_MOST[kind]} are allowed")
+    view = memoryview(data)
+    view[0:1] = bytes((kind,))
+    view[1:HEAD_BYTES] = (size - HEAD_BYTES).to_bytes(4, "little")
+    view[size : size + 8] = xxh3_64_intdigest(view[:size]).to_bytes(8, "little")
+    return size + 8
 
 
 def frame_size(head: bytes | memoryview, name: str, at: int) -> tuple[int, int]:

@@ -38,6 +38,7 @@ VECTOR_LAYOUTS: Final = frozenset(
         (8, 8, 4, 2, 8),  # fp32, two
         (8, 8, 4, 1, 8),  # fp32, three
         (8, 4, 1, 8, 8),  # fp32, three, where some rows hold fp16
+        (8, 4, 1, 8, 1, 8),  # fp32, two, where some rows hold fp16
         (8, 8, 8, 8, 8, 8, 8, 8),  # 64-bit integers
         (8, 8, 8, 8, 8, 8, 2, 8),  # fp64, three
     }
@@ -153,12 +154,12 @@ def _merge_tile(typing, layout, constant, dst, m, sources, shifts, window, fold)
 
 
 @intrinsic
-def _split_tile(typing, layout, constant, src, m, targets, shifts, window, fold):  # type: ignore[no-untyped-def]
+def _split_tile(typing, layout, constant, src, m, targets, shifts, window, span, fold):  # type: ignore[no-untyped-def]
     """One tile of elements at the address src into planes. Returns 1 if a field lay outside the window, else 0."""
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         tile = _Tile(b, layout, context.get_value_type(constant))
-        constant_, src, m, targets, shifts, window, fold = args[1:]
+        constant_, src, m, targets, shifts, window, span, fold = args[1:]
         planes, byte = len(tile.widths), ir.IntType(8)
         target, shift = tile.numbers(targets, planes), tile.numbers(shifts, planes)
         size = ir.Constant(I64, tile.t.width // 8)
@@ -185,7 +186,7 @@ def _split_tile(typing, layout, constant, src, m, targets, shifts, window, fold)
                     for v in fields:
                         some = b.icmp_unsigned("!=", v, zero)
                         s = b.sub(v, add)
-                        fits = b.icmp_unsigned("<", b.sub(s, one), tile.const(255, tile.t, lanes))
+                        fits = b.icmp_unsigned("<", b.sub(s, one), tile.splat(tile.cast(span), lanes))
                         symbols.append(b.trunc(b.select(b.and_(some, fits), s, zero), tile.vec(byte, lanes)))
                         outside.append(b.and_(some, b.not_(fits)))
                     any_outside = outside[0]
@@ -209,7 +210,7 @@ def _split_tile(typing, layout, constant, src, m, targets, shifts, window, fold)
         tile.loops(m, body)
         return b.load(lost)
 
-    return types.int64(layout, constant, *[types.int64] * 6), codegen
+    return types.int64(layout, constant, *[types.int64] * 7), codegen
 
 
 @njit(nogil=True)
@@ -220,7 +221,7 @@ def _fold(x, fold, top):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _split_plain(src, base, m, fold, window, constant, first, shifts, widths, out, cursor):  # type: ignore[no-untyped-def]
+def _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor):  # type: ignore[no-untyped-def]
     """One tile, any layout. Returns 1 if a field lay outside the window."""
     f, top, known = np.uint64(fold), np.uint64(src.itemsize * 8 - 1), ~np.uint64(constant)
     planes, lost = shifts.size, 0
@@ -231,7 +232,7 @@ def _split_plain(src, base, m, fold, window, constant, first, shifts, widths, ou
         if p == planes - 1 and width == 8:
             for i in range(m):
                 v = np.int64((_fold(np.uint64(src[base + i]), f, top) & known) >> shift)
-                fits = v != 0 and 0 < v - window < 256
+                fits = v != 0 and 0 < v - window <= span
                 z[i] = v - window if fits else 0
                 lost |= np.int64(v != 0 and not fits)
             continue
@@ -280,6 +281,7 @@ def split(
     tile,
     fold,
     window,
+    span,
     drops,
     shifts,
     widths,
@@ -292,7 +294,7 @@ def split(
     """Elements -> planes. Returns the number of escapes, or -1 if there are more than the arrays hold.
 
     layout from layout_of; constant uintW, bits to leave out; src uintW[n]; fold the bit the sign goes to (the top bit: stays); window 0 or the window of the
-    last plane; drops uint8[tiles] or empty; shifts, widths int64[planes]; out uint8 with room for plane p at cursor[p] (int64[planes],
+    last plane, span its largest symbol (1 to 255; a field beyond it is an escape); drops uint8[tiles] or empty; shifts, widths int64[planes]; out uint8 with room for plane p at cursor[p] (int64[planes],
     moved to the end of each plane); spare uint8[>= tile] takes dropped planes. Bits that no plane covers are left out: the caller knows them to be constant.
     """
     n, planes = src.size, shifts.size
@@ -307,15 +309,15 @@ def split(
             for p in range(planes):
                 target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
             address = src.ctypes.data + base * src.itemsize
-            lost = _split_tile(layout, constant, address, m, target.ctypes.data, shifts.ctypes.data, window, fold)
+            lost = _split_tile(layout, constant, address, m, target.ctypes.data, shifts.ctypes.data, window, span, fold)
         else:
-            lost = _split_plain(src, base, m, fold, window, constant, first, shifts, widths, out, cursor)
+            lost = _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor)
         if lost and first < planes:
             f, top = np.uint64(fold), np.uint64(src.itemsize * 8 - 1)
             for i in range(m):
                 y = _fold(np.uint64(src[base + i]), f, top) & ~np.uint64(constant)
                 v = np.int64(y >> np.uint64(shifts[planes - 1]))
-                if v != 0 and not 0 < v - window < 256:
+                if v != 0 and not 0 < v - window <= span:
                     if escapes >= escape_at.size:
                         return -1
                     escape_at[escapes] = base + i

@@ -369,8 +369,18 @@ def _encode_scalar(src, n, tile, choice, table, lanes, states, out, top):  # typ
     return _encode(PLAIN, 0, src, n, tile, choice, table, lanes, states, out, COMPRESS)
 
 
-DECODERS: Final = {cpu.GATHER: _decode_gather, cpu.AVX512: _decode_avx512, cpu.AVX2: _decode_avx2, cpu.SCALAR: _decode_scalar}
-ENCODERS: Final = {cpu.GATHER: _encode_avx512, cpu.AVX512: _encode_avx512, cpu.AVX2: _encode_avx2, cpu.SCALAR: _encode_scalar}
+DECODERS: Final = {
+    cpu.GATHER: _decode_gather,
+    cpu.AVX512: _decode_avx512,
+    cpu.AVX2: _decode_avx2,
+    cpu.SCALAR: _decode_scalar,
+}
+ENCODERS: Final = {
+    cpu.GATHER: _encode_avx512,
+    cpu.AVX512: _encode_avx512,
+    cpu.AVX2: _encode_avx2,
+    cpu.SCALAR: _encode_scalar,
+}
 
 #: decode(src, at, end, lanes, table, choice, tile, states, dst, n): decode n bytes in tiles of ``tile`` from the
 #: words src[at:end); the read position, or -1 if the words run out.

@@ -29,6 +29,17 @@ class Masks:
     most: int
     least: int
 
+    def plain(self, bits: int) -> bool:
+        """Whether every bit varies and no tile ends in a zero bit: there is nothing to drop."""
+        varying = int(np.bitwise_or.reduce(self.ors)) & ~int(np.bitwise_and.reduce(self.ands))
+        low = (1 << (bits // 2 - 4)) - 1
+        return varying & low == low and varying >> (bits - 1) == 1 and not tiles_zero_to(self.ors, 1)
+
+
+def tiles_zero_to(ors: NDArray[np.unsignedinteger], bit: int) -> int:
+    """How many tiles have zeros in all bits below ``bit``."""
+    return int(np.count_nonzero((ors & ors.dtype.type((1 << bit) - 1)) == 0))
+
 
 def masks_of(x: NDArray[np.unsignedinteger], tile: int, magnitude: int) -> Masks:
     """One pass over the elements."""
@@ -48,7 +59,7 @@ def fold_masks(x: NDArray[np.unsignedinteger], fold: int) -> NDArray[np.unsigned
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """The symbol of a float: ``mantissa`` bits of it, and a window so that symbol = field - window for all fields low..high that may occur."""
+    """The symbol of a float: ``mantissa`` bits of it, and a window so that symbol = field - window for fields low..high; others escape."""
 
     mantissa: int
     window: int
@@ -56,6 +67,11 @@ class Symbol:
     high: int
     escapes: bool
     bits: int
+
+    @property
+    def span(self) -> int:
+        """The largest symbol."""
+        return self.high - self.window
 
     def alphabet(self) -> NDArray[np.bool_]:
         """Which bytes may occur in the symbol's plane: those of the window, and 0."""
@@ -66,11 +82,18 @@ class Symbol:
 
 
 def choose_symbol(
-    dtype: DType, sample: NDArray[np.unsignedinteger], elements: int, masks: Masks, level: Level, varying: int
+    dtype: DType,
+    sample: NDArray[np.unsignedinteger],
+    elements: int,
+    masks: Masks,
+    level: Level,
+    varying: int,
+    exact: bool,
 ) -> Symbol | None:
     """The cheapest symbol by the sample's entropy, or None if no window takes the elements in.
 
-    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the symbol.
+    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the symbol. ``exact``: the masks are of all
+    elements, not of the sample.
     """
     finest = max(level.mantissa[dtype.exponent_bits])
     magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
@@ -79,7 +102,7 @@ def choose_symbol(
     best = None
     for k in level.mantissa[dtype.exponent_bits]:
         found = _symbol(
-            k, counts.reshape(-1, 1 << (finest - k)).sum(axis=1), dtype, elements, sample.size, masks, varying
+            k, counts.reshape(-1, 1 << (finest - k)).sum(axis=1), dtype, elements, sample.size, masks, varying, exact
         )
         if found is not None and (best is None or found.bits < best.bits):
             best = found
@@ -87,12 +110,13 @@ def choose_symbol(
 
 
 def _symbol(
-    k: int, counts: NDArray[np.int64], dtype: DType, elements: int, sampled: int, masks: Masks, varying: int
-) -> Symbol | None:
+    k: int, counts: NDArray[np.int64], dtype: DType, elements: int, sampled: int, masks: Masks, varying: int,
+    exact: bool,
+) -> Symbol | None:  # fmt: skip
     cut = dtype.mantissa_bits - k
     low, high = max(1, masks.least >> cut), masks.most >> cut
     if masks.most == 0 or high == 0:
-        return Symbol(k, 0, 0, 0, False, 0)
+        return Symbol(k, 0, 1, 1, not exact, 0)
     used = np.flatnonzero(counts[1:]) + 1
     if used.size:  # give up what is so rare that its slot in the tables costs more than escapes
         worth = elements * 36 // 100_000 + _TABLE_BITS
@@ -109,8 +133,7 @@ def _symbol(
         return None
     smallest, largest = max(1, masks.least >> cut), masks.most >> cut
     window = low - 1 if high > 255 or low > smallest else 0
-    escapes = smallest <= window or largest > window + 255
-    low, high = max(smallest, window + 1), min(largest, window + 255)
+    escapes = not exact or smallest < low or largest > high
     rest = (varying & ((1 << cut) - 1)).bit_count() + 1
     inside = np.concatenate([counts[:1], counts[low : high + 1]])
     coded = int(table_kernel.entropy(inside)) * elements // sampled

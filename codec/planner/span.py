@@ -25,10 +25,11 @@ _RUN: Final = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to code a span. ``zeros``, if the layout drops planes, are the trailing zero bits of each tile."""
+    """How to code a span. ``span`` is the largest symbol of its window; ``zeros``, if the layout drops planes, are the trailing zero bits of each tile."""
 
     layout: Layout
     planes: tuple[PlanePlan, ...]
+    span: int = 255
     zeros: NDArray[np.int64] | None = None
 
     def drops(self, first_tile: int, tiles: int) -> Bytes:
@@ -79,23 +80,21 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if dtype.name == "C64":
         shape = (*shape, 2)
     tile = tile_for(shape, elements)
-    m = fields.masks_of(x, tile, (1 << (8 * width - 1)) - 1)
+    sample, scale = _sampled(x, tile, level.sample // 4)
+    m = fields.masks_of(sample, tile, (1 << (8 * width - 1)) - 1)
+    exact = scale == 1
+    if not exact and not m.plain(8 * width):
+        m, exact = fields.masks_of(x, tile, (1 << (8 * width - 1)) - 1), True
     ors, ands = np.bitwise_or.reduce(m.ors), np.bitwise_and.reduce(m.ands)
-    sample, _ = _sampled(x, tile, level.sample // 4)
-    symbol = fields.choose_symbol(dtype, sample, elements, m, level, int(ors ^ ands))
+    symbol = fields.choose_symbol(dtype, sample, elements, m, level, int(ors ^ ands), exact)
     if symbol is None:
         return None
-    fold = dtype.mantissa_bits - symbol.mantissa
-    folded_or, folded_and = (int(fields.fold_masks(v.reshape(1), fold)[0]) for v in (ors, ands))
-    varying = (folded_or ^ folded_and) & ((2 << fold) - 1)
-    low = (varying & -varying).bit_length() - 1 if varying else fold + 1
-    high = varying.bit_length() if varying else fold + 1
-    zeros = fields.trailing_zeros(fields.fold_masks(m.ors, fold), high)
-    boundary = fields.drop_boundary(zeros, low, high, tile, elements) if low == 0 else low
-    if boundary > low and symbol.mantissa != 3 and dtype.name == "F32" and boundary == 13:
-        again = fields.choose_symbol(dtype, sample, elements, m, replace(level, mantissa={8: (3,)}), int(ors ^ ands))
-        if again is not None and fold != dtype.mantissa_bits - 3:
-            return _finish_float(data, dtype, width, tile, x, m, again, level)
+    if dtype.name == "F32" and symbol.mantissa != 3 and fields.tiles_zero_to(m.ors, 13) * 8 > m.ors.size:
+        # rows that hold fp16: with three mantissa bits in the symbol their planes are whole ones (8, 4, 1 | 8, 8)
+        again = fields.choose_symbol(
+            dtype, sample, elements, m, replace(level, mantissa={8: (3,)}), int(ors ^ ands), exact
+        )
+        symbol = again or symbol
     return _finish_float(data, dtype, width, tile, x, m, symbol, level)
 
 
@@ -110,8 +109,10 @@ def _finish_float(
     varying = (all_or ^ all_and) & ((2 << fold) - 1)
     low = (varying & -varying).bit_length() - 1 if varying else fold + 1
     high = varying.bit_length() if varying else fold + 1
-    zeros = fields.trailing_zeros(folded, high)
-    boundary = fields.drop_boundary(zeros, low, high, tile, x.size) if low == 0 else low
+    zeros, boundary = None, low
+    if low == 0 and m.ors.size > 1 and fields.tiles_zero_to(m.ors, 1):
+        zeros = fields.trailing_zeros(folded, high)
+        boundary = fields.drop_boundary(zeros, low, high, tile, x.size)
     places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
     covered = sum(((1 << w) - 1) << s for s, w in places)
     constant = all_and & ((2 << fold) - 1) & ~covered
@@ -142,7 +143,7 @@ def _sampled(x: NDArray[np.unsignedinteger], tile: int, most: int) -> tuple[NDAr
 
 
 def split(
-    layout: Layout, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
+    layout: Layout, span: int, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
 ) -> tuple[list[Bytes], NDArray[np.uint32], NDArray[np.uint16]] | None:
     """Planes of some elements, and their escapes; None if there are more than ``room``. ``out`` is working space."""
     sizes = [
@@ -150,12 +151,12 @@ def split(
         for k, p in enumerate(layout.planes)
     ]
     starts = np.cumsum([0, *sizes], dtype=np.int64)
-    at, value = np.zeros(room, np.uint32), np.zeros(room, np.uint16)
+    at, value = np.empty(room, np.uint32), np.empty(room, np.uint16)
     kind = UINT[layout.width]
     found = plane_kernel.split(
         plane_kernel.layout_of(tuple(p.width for p in layout.planes)), kind(layout.constant), x, layout.tile,
-        8 * layout.width - 1 if layout.fold is None else layout.fold, layout.window or 0, drops,
-        layout.shifts, layout.widths, out, starts[:-1].copy(), np.empty(1 << 14, np.uint8), at, value,
+        8 * layout.width - 1 if layout.fold is None else layout.fold, layout.window or 0, span, drops,
+        layout.shifts, layout.widths, out, starts[:-1].copy(), np.empty(layout.tile, np.uint8), at, value,
     )  # fmt: skip
     if found < 0:
         return None
@@ -177,8 +178,9 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
     if whole:
         parts, runs = [sample], [run]
     else:
-        found = split(layout, sample, _NONE, np.empty(room_for(layout, sample.size), np.uint8), sample.size)
-        also = split(layout, run, _NONE, np.empty(room_for(layout, run.size), np.uint8), run.size)
+        span = symbol.span if symbol is not None else 255
+        found = split(layout, span, sample, _NONE, np.empty(room_for(layout, sample.size), np.uint8), sample.size)
+        also = split(layout, span, run, _NONE, np.empty(room_for(layout, run.size), np.uint8), run.size)
         assert found is not None
         assert also is not None
         parts, runs = found[0], also[0]
@@ -192,7 +194,7 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
             plan_plane(Sample(part, g.tile, g.tiles, scale, r), level, (0,) if top else (0, 1, 2), alphabet, name)
         )
     planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
-    return Plan(replace(layout, planes=planes), tuple(plans))
+    return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)
 
 
 def _opaque_width(data: Bytes) -> int:

@@ -42,6 +42,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         bits=bits,
         widths=widths,
         window=window,
+        span=draw(st.sampled_from([255, 255, 7, 100])),
         src=src,
         tile=tile,
         drops=drops,
@@ -62,7 +63,7 @@ def expected(c: dict[str, Any], shifts: list[int]) -> tuple[list[bytes], list[tu
                 continue
             values = [y >> shift for y in ys]
             if p == last and width == 8:
-                symbols = [v - c["window"] if v and 0 < v - c["window"] < 256 else 0 for v in values]
+                symbols = [v - c["window"] if v and 0 < v - c["window"] <= c["span"] else 0 for v in values]
                 for i, (v, s) in enumerate(zip(values, symbols, strict=True)):
                     kept[i] |= (s + c["window"] if s else 0) << shift
                     if v and not s:
@@ -96,6 +97,7 @@ def test_same_planes_as_the_oracle(vector: bool, c: dict[str, Any]) -> None:
         c["tile"],
         c["fold"],
         c["window"],
+        c["span"],
         c["drops"],
         sh,
         wi,
@@ -133,7 +135,7 @@ def test_same_planes_as_the_oracle(vector: bool, c: dict[str, Any]) -> None:
 
 def test_too_many_escapes_are_reported() -> None:
     src = np.full(100, 0x8000 - 1, np.uint16)
-    args = (np.uint16(0), src, 64, 15, 5, NONE, np.array([0], np.int64), np.array([8], np.int64))
+    args = (np.uint16(0), src, 64, 15, 5, 255, NONE, np.array([0], np.int64), np.array([8], np.int64))
     found = planes.split(
         (),
         *args,

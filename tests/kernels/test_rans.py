@@ -56,9 +56,7 @@ def roundtrip(n: int, tile: int, lanes: int, k: int, symbols: int, seed: int) ->
     assert end == stream.size
     assert set(states.tolist()) == {65536}
     assert (back == data).all()
-    assert (
-        naive.rans_decode(n, tile, choice.tolist(), freqs, expected_states, expected_words) == data.tolist()
-    )
+    assert naive.rans_decode(n, tile, choice.tolist(), freqs, expected_states, expected_words) == data.tolist()
 
 
 @pytest.mark.parametrize("lanes", LANES)

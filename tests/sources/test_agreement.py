@@ -125,9 +125,7 @@ odd_values = st.sampled_from([*ODD, [1, 1], [2, 2], [0, 1 << 62, 4], [True], ["2
 
 
 @given(tensors_of(), st.data())
-def test_headers_with_odd_values_are_judged_alike(
-    file: tuple[dict[str, Any], int], data: st.DataObject
-) -> None:
+def test_headers_with_odd_values_are_judged_alike(file: tuple[dict[str, Any], int], data: st.DataObject) -> None:
     fields, size = file
     name = data.draw(st.sampled_from([*fields, "__metadata__", "new"]))
     field = data.draw(st.sampled_from(["dtype", "shape", "data_offsets", "new", None]))

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 
 from codec.sources import Segment, opaque, segments_of
 
-HEADER = (
-    b'{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},'
-    b'"b":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}}'
-)
+HEADER = b'{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}}'
 FILE = len(HEADER).to_bytes(8, "little") + HEADER + b"\0\1\2\3"
 ROOT = Path(__file__).resolve().parents[2]
 START = len(FILE) - 4
@@ -34,11 +31,7 @@ def damaged_files(draw: st.DrawFn) -> bytes:
     return cut[:at] + draw(st.binary(max_size=1)) + cut[at + 1 :]
 
 
-@given(
-    st.binary(max_size=64)
-    | st.binary(max_size=64).map(lambda b: bytes([len(b)]) + bytes(7) + b)
-    | damaged_files()
-)
+@given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda b: bytes([len(b)]) + bytes(7) + b) | damaged_files())
 @example(b"")
 @example(FILE)
 def test_segments_tile_any_bytes(original: bytes) -> None:
