@@ -138,9 +138,9 @@ def file_table(table: list[Row]) -> str:
         name = f"**{row['codec']}**" if REGISTRY[row["codec"]].ours else row["codec"]
         cells = [name, cell(row, "ratio", ".4f")]
         for kind in ("encode", "decode"):
-            usual, best = (cell(row, f"{kind}_{figure}", ".2f") for figure in ("gbps", "gbps_best"))
+            usual, best = (cell(row, f"{kind}_{figure}", ".3g") for figure in ("gbps", "gbps_best"))
             cells.append(usual if usual == "-" else f"{usual} ({best})")
-        cells += [cell(row, f"{kind}_vs_zipnn", ".2f") for kind in ("encode", "decode")]
+        cells += [cell(row, f"{kind}_vs_zipnn", ".3g") for kind in ("encode", "decode")]
         lines.append(f"| {' | '.join(cells)} | {note(row)} |")
     return "\n".join(lines)
 

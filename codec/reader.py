@@ -122,9 +122,11 @@ class WeftFile:
                 stop = min(first + step, layout.chunks)
                 a, b = layout.chunk_range(first)[0] + base, layout.chunk_range(stop - 1)[1] + base
                 if a < end and b > begin:
-                    lo = max(first, (begin - base) // (layout.chunk * layout.width)) if begin > a else first
-                    a = layout.chunk_range(lo)[0] + base
-                    yield Task(span, lo, stop, a, b)
+                    size = layout.chunk * layout.width  # tail bytes belong to the last chunk
+                    lo = min(max(first, (begin - base) // size), stop - 1)
+                    hi = min(stop, max(lo + 1, -(-(end - base) // size)))
+                    a, b = layout.chunk_range(lo)[0] + base, layout.chunk_range(hi - 1)[1] + base
+                    yield Task(span, lo, hi, a, b)
             span += 1
 
     def run(self, task: Task, out: Bytes) -> None:
@@ -143,17 +145,21 @@ class WeftFile:
             decoder.decode_chunk(number, body, out[a - begin : b - begin])
             stored, at = stored[size:], at + size
 
+    def run_into(self, task: Task, begin: int, out: Bytes) -> None:
+        """Decode what of a task lies in ``out``, the bytes of the original from ``begin`` on (uint8)."""
+        a, b = max(task.begin, begin), min(task.end, begin + out.size)
+        if a == task.begin and b == task.end:
+            self.run(task, out[a - begin : b - begin])
+            return
+        piece = np.empty(task.end - task.begin, np.uint8)
+        self.run(task, piece)
+        out[a - begin : b - begin] = piece[a - task.begin : b - task.begin]
+
     def read(self, begin: int, end: int) -> Bytes:
         """Bytes begin..end of the original (uint8)."""
         out = np.empty(max(0, end - begin), np.uint8)
         for task in self.tasks(begin, end) if out.size else ():
-            a, b = max(task.begin, begin), min(task.end, end)
-            if a == task.begin and b == task.end:
-                self.run(task, out[a - begin : b - begin])
-                continue
-            piece = np.empty(task.end - task.begin, np.uint8)
-            self.run(task, piece)
-            out[a - begin : b - begin] = piece[a - task.begin : b - task.begin]
+            self.run_into(task, begin, out)
         return out
 
 

@@ -98,10 +98,12 @@ class Console:
 
     def announce_kernels(self) -> None:
         """Tell who waits why the first run takes longer."""
+        if not self._live:
+            return
         import codec
 
         cached = getattr(codec, "kernels_are_cached", None)
-        if self._live and cached is not None and not cached():
+        if cached is not None and not cached():
             print("compiling kernels for this machine (once) ...", file=sys.stderr)
 
     def status(self, line: str) -> None:

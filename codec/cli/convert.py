@@ -137,8 +137,12 @@ class _Work:
             meter = stack.enter_context(self.console.meter(place + _shown(job.source, "input")))
             if self.compressing:
                 level = self.options.level
-                return codec.compress_file(source, target, level=level, threads=threads, progress=meter, force=force)
-            return codec.decompress_file(source, target, threads=threads, progress=meter, force=force)
+                report = codec.compress_file(source, target, level=level, threads=threads, progress=meter, force=force)
+            else:
+                report = codec.decompress_file(source, target, threads=threads, progress=meter, force=force)
+            if not isinstance(target, str):
+                target.flush()
+            return report
 
     def check_terminal(self, job: Job) -> None:
         """Raise UsageError rather than read bytes from a keyboard or show them on a screen."""

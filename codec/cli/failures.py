@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Final
 
 from codec.cli.text import printable
@@ -75,5 +76,7 @@ def _of_the_system(error: OSError, where: object) -> str:
     elif error.filename is not None and not isinstance(error.filename, int):
         where = error.filename
     message = error.strerror or str(error) or type(error).__name__
-    advice = _WHAT_TO_DO.get(error.errno or 0)
+    # A message that is not the system's was written by someone who knew more.
+    ours = error.errno is not None and message == os.strerror(error.errno)
+    advice = _WHAT_TO_DO.get(error.errno or 0) if ours else None
     return _placed(where, f"{message[0].lower()}{message[1:]}" + (f"; {advice}" if advice else ""))

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    where = ""
+    where, code = "", 0
     _never_refuse_a_name()
     try:
         try:
@@ -61,15 +61,15 @@ def _run(arguments: Sequence[str]) -> int:
             code = COMMANDS[options.command](options)
         except SystemExit as after_help:
             code = int(after_help.code or 0)
-        if sys.stdout is not None:
+        if code == 0 and sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one line
         code, line = explain(error, where)
         _say(f"codec: {line}")
-        if isinstance(error, OSError):
-            _abandon_output()
+    if code != 0:
+        _abandon_output()
     return code
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from codec.kernels.tables import POINT, entropy, log2_of
+
 
 @njit(nogil=True, cache=True)
 def masks(src, tile, magnitude, ors, ands, most, least):  # type: ignore[no-untyped-def]
@@ -100,3 +102,86 @@ def cheapest(src, tile, prices, choice):  # type: ignore[no-untyped-def]
             if total < best:
                 best, at = total, k
         choice[t] = at
+
+
+@njit(nogil=True, cache=True)
+def window_of(counts, times, elements, sampled, least, most, escape_bits, table_bits, exact, out):  # type: ignore[no-untyped-def]
+    """The window of a symbol with these field counts. Returns its bits times 2^POINT, or -1 if too much lies outside.
+
+    ``counts`` are of a field ``times`` times finer; least and most are the smallest non-zero and the largest field that occur, as far as
+    is known; ``out`` int64[2] gets the first and the last field inside. Fields at the ends that are so rare that their slots in
+    the tables cost more than escapes are given up.
+    """
+    fields = counts.size // times
+    worth, weight = elements * 36 // 100_000 + table_bits, elements // max(1, sampled) * escape_bits
+    low, high = max(1, least), most
+    first, last = 0, -1
+    for f in range(1, fields):
+        c = 0
+        for j in range(times):
+            c += counts[f * times + j]
+        if c > 0 and c * weight >= worth:
+            if first == 0:
+                first = f
+            last = f
+    if last >= 0:
+        low, high = max(low, first), min(high, last)
+        if not exact:  # the sample may have missed a neighbour
+            low, high = max(max(1, least), low - 1), min(most, high + 1)
+    if high - low > 254:
+        low = high - 254
+    lost, inside, bits = 0, 0, 0
+    for f in range(fields):
+        c = 0
+        for j in range(times):
+            c += counts[f * times + j]
+        if c == 0:
+            continue
+        if f == 0 or low <= f <= high:
+            inside += c
+            bits -= c * log2_of(c)
+        else:
+            lost += c
+    out[0], out[1] = low, high
+    if lost * 64 > sampled:
+        return -1
+    if inside > 0:
+        bits += inside * log2_of(inside)
+    alphabet = high - low + 2
+    slots = elements * alphabet * 18 // 100_000  # what 12-bit frequencies lose on rare symbols, about half a slot each
+    extra = table_bits * alphabet + slots + lost * elements // max(1, sampled) * escape_bits
+    return bits * elements // max(1, sampled) + (extra << POINT)
+
+
+@njit(nogil=True, cache=True)
+def merge_groups(counts, tiles, scale, bits):  # type: ignore[no-untyped-def]
+    """How many neighbouring groups to merge into one: 1, 2, 4, ... ``counts`` int64[groups, 256]; ``bits`` int64[1] gets the cost.
+
+    The cost is of data, tables and choices, times 2^POINT; of equals the more merged wins.
+    """
+    groups = counts.shape[0]
+    best, chosen, step = np.int64(-1), 1, 1
+    row = np.zeros(256, np.int64)
+    while True:
+        total, left = np.int64(0), 0
+        for g in range(0, groups, step):
+            row[:] = 0
+            for j in range(g, min(g + step, groups)):
+                for s in range(256):
+                    row[s] += counts[j, s]
+            total += scale * entropy(row)
+            first, last = 256, 0
+            for s in range(256):
+                if row[s] > 0:
+                    first, last = min(first, s), s
+            total += (28 + 3 * max(1, last - first + 1)) << POINT
+            left += 1
+        choice = 0 if left < 2 else 1 if left == 2 else 2 if left <= 4 else 4
+        total += scale * ((tiles * choice) << POINT)
+        if best < 0 or total <= best:
+            best, chosen = total, step
+        if left == 1:
+            break
+        step *= 2
+    bits[0] = best
+    return chosen

@@ -99,48 +99,26 @@ def choose_symbol(
     magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
     counts = np.zeros(1 << (dtype.exponent_bits + finest), np.int64)
     kernel.field_counts(sample, magnitude, dtype.mantissa_bits - finest, counts)
-    best = None
+    best: Symbol | None = None
+    ends = np.zeros(2, np.int64)
     for k in level.mantissa[dtype.exponent_bits]:
-        found = _symbol(
-            k, counts.reshape(-1, 1 << (finest - k)).sum(axis=1), dtype, elements, sample.size, masks, varying, exact
+        cut = dtype.mantissa_bits - k
+        least, most = masks.least >> cut, masks.most >> cut
+        if most == 0:
+            return Symbol(k, 0, 1, 1, not exact, 0)
+        coded = int(
+            kernel.window_of(
+                counts, 1 << (finest - k), elements, sample.size, least, most, _ESCAPE_BITS, _TABLE_BITS, exact, ends
+            )
         )
-        if found is not None and (best is None or found.bits < best.bits):
-            best = found
+        low, high = int(ends[0]), int(ends[1])
+        rest = (varying & ((1 << cut) - 1)).bit_count() + 1
+        bits = coded + (rest * elements << _POINT)
+        if coded >= 0 and (best is None or bits < best.bits):
+            window = low - 1 if high > 255 or low > max(1, least) else 0
+            escapes = not exact or max(1, least) < low or most > high
+            best = Symbol(k, window, low, high, escapes, bits)
     return best
-
-
-def _symbol(
-    k: int, counts: NDArray[np.int64], dtype: DType, elements: int, sampled: int, masks: Masks, varying: int,
-    exact: bool,
-) -> Symbol | None:  # fmt: skip
-    cut = dtype.mantissa_bits - k
-    low, high = max(1, masks.least >> cut), masks.most >> cut
-    if masks.most == 0 or high == 0:
-        return Symbol(k, 0, 1, 1, not exact, 0)
-    used = np.flatnonzero(counts[1:]) + 1
-    if used.size:  # give up what is so rare that its slot in the tables costs more than escapes
-        worth = elements * 36 // 100_000 + _TABLE_BITS
-        rare = counts * (elements // max(1, sampled)) * _ESCAPE_BITS < worth
-        kept = used[~rare[used]]
-        if kept.size:
-            low, high = max(low, int(kept[0])), min(high, int(kept[-1]))
-            if sampled < elements:  # the sample may have missed a neighbour
-                low, high = max(max(1, masks.least >> cut), low - 1), min(masks.most >> cut, high + 1)
-    if high - low > 254:
-        low = high - 254
-    lost = int(counts[1:low].sum() + counts[high + 1 :].sum())
-    if lost * 64 > sampled:
-        return None
-    smallest, largest = max(1, masks.least >> cut), masks.most >> cut
-    window = low - 1 if high > 255 or low > smallest else 0
-    escapes = not exact or smallest < low or largest > high
-    rest = (varying & ((1 << cut) - 1)).bit_count() + 1
-    inside = np.concatenate([counts[:1], counts[low : high + 1]])
-    coded = int(table_kernel.entropy(inside)) * elements // sampled
-    alphabet = high - low + 2
-    slots = elements * alphabet * 18 // 100_000  # what 12-bit frequencies lose on rare symbols, about half a slot each
-    extra = _TABLE_BITS * alphabet + slots + lost * elements // sampled * _ESCAPE_BITS
-    return Symbol(k, window, low, high, escapes, coded + ((rest * elements + extra) << _POINT))
 
 
 def cut_planes(low: int, high: int) -> list[tuple[int, int]]:

@@ -14,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.kernels import statistics as kernel
-from codec.kernels import tables as table_kernel
-from codec.stages.choice import bits_for
 from codec.stages.geometry import Bytes
-
-_POINT: Final = table_kernel.POINT
 
 #: The ways to describe a tile: the byte itself; its distance from 0 as a signed number; its distance from 128.
 _BYTE: Final = np.arange(256, dtype=np.int64)
@@ -66,14 +62,12 @@ def group(plane: Bytes, tile: int, tiles: int, weights: tuple[int, ...], scale: 
         kernel.choose(sums, fine, choice)
         counts = np.zeros((fine.size + 1, 256), np.int64)
         kernel.group_counts(plane, tile, choice, counts)
-        while True:
-            bits = _bits(counts, tiles, scale)
-            if best is None or bits < best.bits:
-                best = Groups(which, fine, counts, bits)
-            if len(counts) == 1:
-                break
-            pairs = np.arange(0, len(counts), 2)
-            counts, fine = np.add.reduceat(counts, pairs, axis=0), fine[1::2]
+        bits = np.zeros(1, np.int64)
+        step = int(kernel.merge_groups(counts, tiles, scale, bits))
+        if best is None or int(bits[0]) < best.bits:
+            if step > 1:
+                counts, fine = np.add.reduceat(counts, np.arange(0, len(counts), step), axis=0), fine[step - 1 :: step]
+            best = Groups(which, fine, counts, int(bits[0]))
     assert best is not None
     return best
 
@@ -85,15 +79,3 @@ def _limits(sums: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     ordered = np.sort(sums)
     groups = min(most, sums.size)
     return np.unique(ordered[np.arange(1, groups) * sums.size // groups])
-
-
-def _bits(counts: NDArray[np.int64], tiles: int, scale: int) -> int:
-    """Estimated bits of data, tables and choices, times 2^POINT."""
-    data = sum(int(table_kernel.entropy(row)) for row in counts)
-    table = sum(28 + 3 * _span(row) for row in counts)
-    return scale * (data + (tiles * bits_for(len(counts)) << _POINT)) + (table << _POINT)
-
-
-def _span(row: NDArray[np.int64]) -> int:
-    used = np.flatnonzero(row)
-    return int(used[-1] - used[0] + 1) if used.size else 1
