@@ -145,7 +145,7 @@ class _Coder:
                     self.put(part)
         for k, (p, piece, how) in enumerate(zip(lay.planes, pieces, plan.planes, strict=True)):
             g = plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
-            stage, payload = _plane(piece, g.tile, g.tiles, p.tables, how)
+            stage, payload = _plane(piece, g.tile, g.tiles, p.tables, how, lay.chunks == 1)
             self.out[self.at] = stage
             start = self.at = self.at + 1
             for part in payload:
@@ -164,8 +164,8 @@ def _drops(drops: Bytes) -> list[Any]:
     return [bytes((plain.ZSTD,)), packed] if len(packed) < drops.size else [bytes((plain.STORED,)), drops.tobytes()]
 
 
-def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan) -> tuple[int, list[Any]]:
-    """(stage, payload): the smallest of what the plan says to try."""
+def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan, only: bool) -> tuple[int, list[Any]]:
+    """(stage, payload): the smallest of what the plan says to try. ``only``: the tables are for this chunk alone."""
     if piece.size == 0:
         return plain.CONSTANT, [b"\0"]
     if piece[0] == piece[-1] == piece[piece.size // 2] and (piece == piece[0]).all():
@@ -175,7 +175,7 @@ def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan) -> 
     if tables is not None and how.groups is not None:
         choice = how.groups.choose(piece, tile, tiles)
         payload = _ENCODERS[tables.stage](piece, tile, choice, tables, _work("words", 2 * piece.size + 64))
-        length = sum(len(b) for b in payload)
+        length = sum(len(b) for b in payload) + only * len(tables.raw)
         if length < size:
             best, size = (tables.stage, payload), length
     if how.zstd:

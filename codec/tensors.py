@@ -158,7 +158,9 @@ class TensorFile:
         file = self._opened()
         if file.index.source != "safetensors":
             return None
-        stop = min(8 + int.from_bytes(file.read(0, min(8, file.index.original)).tobytes(), "little"), file.index.original)
+        stop = min(
+            8 + int.from_bytes(file.read(0, min(8, file.index.original)).tobytes(), "little"), file.index.original
+        )
         try:
             return metadata_of(file.read(0, stop).tobytes())
         except NotSafetensorsError as e:
@@ -190,7 +192,9 @@ class TensorFile:
     def __enter__(self) -> TensorFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _opened(self) -> WeftFile:
@@ -266,12 +270,14 @@ class TensorSlice:
             extent = sum((n - 1) * step * s for n, (_, _, step), s in zip(counts, steps, strides, strict=True)) + width
             out = np.empty(extent, np.uint8)
             self._file._fill([(self._start + first, out)])
-        kept = [(n, step * s) for n, (_, count, step), s in zip(counts, steps, strides, strict=True) if count is not None]
+        kept = [
+            (n, step * s) for n, (_, count, step), s in zip(counts, steps, strides, strict=True) if count is not None
+        ]
         part: NDArray[Any] = np.ndarray(
             [n for n, _ in kept], _numpy_type(t.dtype), out.data if out.size else None,
             strides=[s for _, s in kept] if out.size else None,
         )  # fmt: skip
-        return self._file._give.array(np.array(part, order="C"), t.dtype)
+        return self._file._give.array(np.array(part, order="C", copy=None), t.dtype)
 
 
 def _steps(index: Any, shape: tuple[int, ...]) -> list[tuple[int, int | None, int]]:
@@ -285,7 +291,9 @@ def _steps(index: Any, shape: tuple[int, ...]) -> list[tuple[int, int | None, in
     if len(gaps) > 1:
         raise SafetensorError("Only one ellipsis (...) is allowed in slice index")
     if len(items) - len(gaps) > len(shape):
-        raise SafetensorError(f"Error during slicing {_spelled(index)}: more indexes than shape {list(shape)} has dimensions")
+        raise SafetensorError(
+            f"Error during slicing {_spelled(index)}: more indexes than shape {list(shape)} has dimensions"
+        )
     at = gaps[0] if gaps else len(items)
     items[at : at + 1] = [slice(None)] * (len(shape) - len(items) + len(gaps))
     return [_step(item, d, n) for d, (item, n) in enumerate(zip(items, shape, strict=True))]
@@ -303,7 +311,9 @@ def _step(item: Any, dimension: int, size: int) -> tuple[int, int | None, int]:
         what = f"at dimension {dimension}: expected slice, int, or ellipsis, found {type(item).__name__}"
         raise SafetensorError(f"Unsupported slice index {what}") from None
     if not -size <= at < size:
-        raise SafetensorError(f"Error during slicing: index {at} out of bounds for tensor dimension #{dimension} of size {size}")
+        raise SafetensorError(
+            f"Error during slicing: index {at} out of bounds for tensor dimension #{dimension} of size {size}"
+        )
     return at % size, None, 1
 
 
@@ -347,13 +357,19 @@ class _Framework:
         self.name = _FRAMEWORKS[framework]
         self.device = "cpu" if device is None else f"cuda:{device}" if isinstance(device, int) else str(device)
         if self.name not in ("numpy", "torch", "jax"):
-            raise SafetensorError(f"framework {framework}: weft gives numpy, torch and jax; open with numpy and convert")
+            raise SafetensorError(
+                f"framework {framework}: weft gives numpy, torch and jax; open with numpy and convert"
+            )
         if self.name != "torch" and self.device != "cpu":
             raise SafetensorError(f"Device {device} is not supported for framework {framework}")
         try:
-            self._module: Any = importlib.import_module(self.name) if self.name != "jax" else importlib.import_module("jax.numpy")
+            self._module: Any = (
+                importlib.import_module(self.name) if self.name != "jax" else importlib.import_module("jax.numpy")
+            )
         except ModuleNotFoundError as e:
-            message = f"framework {framework!r} needs {self.name}, which is not installed: install it, or open with numpy"
+            message = (
+                f"framework {framework!r} needs {self.name}, which is not installed: install it, or open with numpy"
+            )
             raise ModuleNotFoundError(message, name=e.name) from e
 
     def __call__(self, data: Bytes, tensor: TensorEntry) -> Any:

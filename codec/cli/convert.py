@@ -86,7 +86,7 @@ class _Work:
         except Exception as error:  # noqa: BLE001  # told in one line; the other paths still have their turn
             if job.action == "folder":
                 self.closed.add(Path(job.target))
-            self.failed(job.source, error, place=_shown(job.target, "output") if is_about_writing(error) else "")
+            self.failed(job.source, _at_output(error, job))
             return
         if record is not None:
             named = {"path": job.source, "output": job.target}
@@ -162,9 +162,9 @@ class _Work:
         details = ", ".join(filter(None, (original, speed)))
         return f"{source} : {details}  {target}"
 
-    def failed(self, path: str, error: Exception, place: str = "") -> None:
-        """Report an error, at a place other than the path if one is given, and remember it."""
-        code, line = self.console.fail(error, place or path)
+    def failed(self, path: str, error: Exception) -> None:
+        """Report an error and remember it."""
+        code, line = self.console.fail(error, path)
         self.worst = max(self.worst, code)
         self.records.append({"path": path, "error": line, "exit_code": code})
 
@@ -183,6 +183,16 @@ class _Work:
         if not self.compressing:
             ratio = f" : {size(original)}" if original else ""
         return (", ".join(parts) or "nothing to do") + ratio
+
+
+def _at_output(error: Exception, job: Job) -> Exception:
+    """The error, with the name of the output where it was met writing it, under a temporary name or none."""
+    if not isinstance(error, OSError) or not job.target:
+        return error
+    of_temporary = error.filename not in (None, job.source, job.target)
+    if of_temporary or is_about_writing(error):
+        return OSError(error.errno, error.strerror, _shown(job.target, "output"))
+    return error
 
 
 def _shown(path: str, stream: str) -> str:

@@ -42,8 +42,9 @@ class UnsupportedEntryError(Exception):
 
 def is_about_writing(error: BaseException) -> bool:
     """Whether an error that names no file was met while writing one."""
-    unnamed = isinstance(error, OSError) and error.filename is None
-    return unnamed and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    if not isinstance(error, OSError) or error.filename is not None:
+        return False
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def explain(error: BaseException, where: object) -> tuple[int, str]:

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from codec.kernels import statistics as kernel
 from codec.stages.geometry import Bytes
 
-#: The ways to describe a tile: the byte itself; its distance from 0 as a signed number; its distance from 128.
+#: The ways to describe a tile: the byte itself; its distance from 0 as a signed number; its distance from 128;
+#: it without its top bit (the magnitude of an 8-bit float).
 _BYTE: Final = np.arange(256, dtype=np.int64)
 WEIGHTS: Final[tuple[NDArray[np.int64], ...]] = (
     _BYTE,
     np.minimum(_BYTE, 256 - _BYTE),
     np.abs(_BYTE - 128),
+    _BYTE & 127,
 )
 
 

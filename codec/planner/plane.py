@@ -17,6 +17,7 @@ from codec.stages import huffman, rans
 from codec.stages.geometry import Bytes
 
 _POINT: Final = table_kernel.POINT
+_TABLE_BITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,11 @@ def plan_plane(
     quick = np.zeros((4, 256), np.int64)
     few = s.tiles[: 1 << 16]
     kernel.counts_of(few, quick)
-    order0 = int(table_kernel.entropy(quick.sum(axis=0)))
-    promising = order0 * 1000 < (few.size * 8 << _POINT) * level.entropy_below
+    counted = quick.sum(axis=0)
+    order0 = int(table_kernel.entropy(counted))
+    total = s.tiles.size * s.scale
+    coded = order0 * total // few.size + (_TABLE_BITS * int(np.count_nonzero(counted)) << _POINT)
+    promising = coded * 1000 < (total * 8 << _POINT) * level.entropy_below
     zstd = _zstd_level(s, level, min(order0, few.size * 8 << _POINT), few.size)
     if not promising:
         return PlanePlan(zstd=zstd, field=field)

@@ -191,7 +191,7 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         alphabet = symbol.alphabet() if top and symbol is not None else None
         name = "symbol" if top else "rest" if symbol is not None else "bytes"
         plans.append(
-            plan_plane(Sample(part, g.tile, g.tiles, scale, r), level, (0,) if top else (0, 1, 2), alphabet, name)
+            plan_plane(Sample(part, g.tile, g.tiles, scale, r), level, (0,) if top else (0, 1, 2, 3), alphabet, name)
         )
     planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
     return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)

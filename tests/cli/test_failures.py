@@ -76,8 +76,9 @@ def test_no_permission(codec: Here, model: Path) -> None:
 
 
 def test_folder_that_is_not_there(codec: Here, model: Path) -> None:
-    said = codec("compress", model, "-o", model.parent / "no" / "out.weft")
-    assert said.code == 3 and "no such file" in said.complaint
+    output = model.parent / "no" / "out.weft"
+    said = codec("compress", model, "-o", output)
+    assert said.code == 3 and said.complaint == f"{output}: no such file or directory; check the path"
 
 
 @posix
