@@ -27,10 +27,9 @@ from codec.report import Estimate, FileInfo, Report, TensorInfo
 
 if TYPE_CHECKING:
     from codec.estimate import estimate_file
-    from codec.files import compress, compress_file, decompress, decompress_file, decompress_into
+    from codec.files import compress, compress_file, decompress, decompress_file, decompress_into, verify_file
     from codec.inspection import inspect_file
     from codec.tensors import load_file, safe_open, save_file
-    from codec.files import verify_file
     from codec.warm import kernels_are_cached
 
 _LAZY = {

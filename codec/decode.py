@@ -13,7 +13,7 @@ from codec.container import records
 from codec.errors import CodecError, CorruptFileError, UnsupportedVersionError
 from codec.kernels import planes as plane_kernel
 from codec.stages import layout as layouts
-from codec.stages import plain, registry
+from codec.stages import registry
 from codec.stages.geometry import Bytes, plane_geometry, view
 from codec.stages.layout import UINT, Layout
 from codec.wire import Cursor
@@ -103,7 +103,7 @@ class SpanDecoder:
             raise c.bad(f"{count} escapes among {elements} elements")
         at = np.frombuffer(c.take(4 * count), np.dtype("<u4"))
         values = np.frombuffer(c.take(2 * count), np.dtype("<u2")).astype(np.uint64)
-        if count and (int(at[-1]) >= elements or (np.diff(at.astype(np.int64)) <= 0).any() or not values.all()):
+        if count and (int(at[-1]) >= elements or (at[1:] <= at[:-1]).any() or not values.all()):
             raise c.bad("escapes are out of order, outside the chunk, or zero")
         return at, values
 

@@ -17,9 +17,10 @@ class DType:
     """One element type.
 
     ``code`` is the number that stands for it on the wire (FORMAT.md, "Element types") and is stable for
-    ever. ``bits`` is the width of one element in a file. ``exponent_bits`` and ``mantissa_bits`` are 0 for types that are coded as whole bytes.
-    ``numpy`` names the numpy type of the same width: the type itself where numpy has it, and
-    otherwise the unsigned integer; ``ml_dtypes`` names the type in that package, or is empty.
+    ever. ``bits`` is the width of one element in a file. ``exponent_bits`` and ``mantissa_bits`` are 0 for
+    types that are coded as whole bytes. ``numpy`` names the numpy type of the same width: the type itself
+    where numpy has it, and otherwise the unsigned integer; ``ml_dtypes`` names the type in that package, or
+    is empty.
     """
 
     name: str

@@ -175,7 +175,7 @@ def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan, onl
     if tables is not None and how.groups is not None:
         choice = how.groups.choose(piece, tile, tiles)
         payload = _ENCODERS[tables.stage](piece, tile, choice, tables, _work("words", 2 * piece.size + 64))
-        length = sum(len(b) for b in payload) + only * len(tables.raw)
+        length = sum(len(b) for b in payload) + only * len(tables.raw) if payload is not None else size
         if length < size:
             best, size = (tables.stage, payload), length
     if how.zstd:

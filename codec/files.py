@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import threading
@@ -77,13 +78,25 @@ def decompress(blob: Any, threads: int | None = 1) -> bytes:
     '000000000000803f'
     """
     file = reader.WeftFile(BytesSource(blob))
-    out = bytearray(file.index.original)
-    _decode_into(file, np.frombuffer(out, np.uint8), threads)
-    return bytes(out) if len(out) < 1 << 20 else _as_bytes(out)
+    if file.index.original < 2:
+        return file.read(0, file.index.original).tobytes()
+    out, target = _new_bytes(file.index.original)
+    _decode_into(file, target, threads)
+    return out
 
 
-def _as_bytes(out: bytearray) -> bytes:
-    return bytes(out)
+def _new_bytes(size: int) -> tuple[bytes, Any]:
+    """A bytes object of at least 2 bytes (the interpreter shares smaller ones) that is not filled yet, and a writable uint8 array over it.
+
+    The C API allows writing to a new bytes object that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it
+    took a third of the time of decoding.
+    """
+    create = ctypes.pythonapi.PyBytes_FromStringAndSize
+    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_ssize_t]
+    new: bytes = create(None, size)
+    source = np.frombuffer(new, np.uint8)
+    room = (ctypes.c_uint8 * size).from_address(source.ctypes.data)
+    return new, np.frombuffer(room, np.uint8)
 
 
 def decompress_into(blob: Any, out: Any, threads: int | None = 1) -> int:

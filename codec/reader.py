@@ -190,7 +190,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
 
     def give(out: Bytes) -> None:
         nonlocal done
-        sha.update(out)
+        sha.update(out.data)
         sink(out.data)
         done += out.size
 

@@ -13,8 +13,8 @@ Progress = Callable[[int, int | None], None]
 class Report:
     """Result of compressing, decompressing or verifying one file.
 
-    Sizes are bytes. ``bits`` says where the stored bits went: element type ("BF16", or "" for opaque bytes) -> field ("symbol", "rest",
-    "tables", "headers", "whole") -> stored bits. Only compression fills it.
+    Sizes are bytes. ``bits`` says where the stored bits went: element type ("BF16", or "" for opaque bytes)
+    -> field ("symbol", "rest", "tables", "headers", "whole") -> stored bits. Only compression fills it.
     """
 
     original_bytes: int

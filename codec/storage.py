@@ -52,7 +52,7 @@ class StreamOriginal:
         return self._ahead[:size]
 
     def _fill(self, size: int) -> Bytes:
-        """Up to ``size`` bytes of the stream, fewer only at its end; grows with what comes, not with what is asked for."""
+        """Up to ``size`` bytes, fewer only at the end of the stream; grows with what comes, not with what is asked."""
         out = np.empty(min(size, 1 << 23), np.uint8)
         at = 0
         while at < size:
@@ -125,7 +125,9 @@ class FileSource:
 
 
 class AtomicFile:
-    """A new file that appears under its name only when complete and on the disk; until then it has a temporary name beside it.
+    """A new file that appears under its name only when complete and on the disk.
+
+    Until then it has a temporary name beside it, which is gone in the end, whatever happens.
 
     Raises FileExistsError if the name is taken and ``force`` is false, at the start and at the end.
     """
@@ -140,10 +142,12 @@ class AtomicFile:
         folder, base = os.path.split(self.path)
         self._folder = folder or "."
         # a long name must leave room for the suffix: file systems end at 255 bytes
-        self._temporary = os.path.join(self._folder, f".{base[:80]}.{secrets.token_hex(6)}.tmp")
+        start = os.fsencode(base)[:80].decode("utf-8", "ignore")
+        self._temporary = os.path.join(self._folder, f".{start}.{secrets.token_hex(6)}.tmp")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self.fd = os.open(self._temporary, flags, 0o666)
-        self._unsynced, self._syncing = 0, None
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
         self._sync_error: OSError | None = None
         if mode is not None:
             with contextlib.suppress(OSError):

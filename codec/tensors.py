@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import operator
@@ -9,7 +10,6 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from math import prod
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
@@ -21,11 +21,12 @@ from codec.container.index import TensorEntry, tensor_offsets
 from codec.dtypes import DTYPES, DType
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError
+from codec.limits import SAFETENSORS_HEADER_MAX
 from codec.reader import Task, WeftFile
 from codec.report import Report
 from codec.sources.safetensors import NotSafetensorsError, metadata_of
 from codec.stages.geometry import Bytes
-from codec.storage import AtomicFile, BytesOriginal, FileSource
+from codec.storage import AtomicFile, BytesOriginal, FileSource, opened
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -46,17 +47,19 @@ _SAME_WIDTH: Final = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
 def safe_open(path: PathOrFile, framework: str = "numpy", device: str | int | None = "cpu") -> TensorFile:
     """Open a weft file as ``safetensors.safe_open`` opens a safetensors file: tensors by name, decoded when asked for.
 
-    ``path``: a path, or a seekable binary file object (which is left open). ``framework``: "numpy" ("np"), "torch" ("pt",
-    "pytorch") or "jax" ("flax"), which must be installed. ``device``: where torch tensors go; numpy and jax know only "cpu".
+    ``path``: a path, or a seekable binary file object (which is left open). ``framework``: "numpy" ("np"), "torch"
+    ("pt", "pytorch") or "jax" ("flax"), which must be installed. ``device``: where torch tensors go; numpy and jax know
+    only "cpu".
 
-    numpy arrays of bf16 and 8-bit floats have the types of ``ml_dtypes`` if that is installed, else the unsigned integer
-    type of the same width. Types below 8 bits (F4, F6_E2M3, F6_E3M2) come as their raw bytes, uint8: the last dimension counts
-    the bytes of a row, and there is only one dimension if a row is not a whole number of bytes.
+    numpy arrays of bf16 and 8-bit floats have the types of ``ml_dtypes`` if that is installed, else the unsigned
+    integer type of the same width. Types below 8 bits (F4, F6_E2M3, F6_E3M2) come as their raw bytes, uint8: the last
+    dimension counts the bytes of a row, and there is only one dimension if a row is not a whole number of bytes. In
+    torch those of F4 have the type float4_e2m1fn_x2.
 
     A file that holds no tensors, because its original was no safetensors file, has no keys.
 
-    Raises OSError, NotWeftError and the other errors of codec.errors; SafetensorError for a framework or device that is not known;
-    ModuleNotFoundError for a framework that is not installed.
+    Raises OSError, NotWeftError and the other errors of codec.errors; SafetensorError for a framework or device that is
+    not known; ModuleNotFoundError for a framework that is not installed.
 
     >>> import codec, numpy, pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors.weft"
@@ -69,7 +72,9 @@ def safe_open(path: PathOrFile, framework: str = "numpy", device: str | int | No
 
 
 def load_file(path: PathOrFile, framework: str = "numpy") -> dict[str, Any]:
-    """Every tensor of a weft file, in order of offset. Uses every processor if there are 8 MiB of them. Raises what :func:`safe_open` raises.
+    """Every tensor of a weft file, in order of offset, decoded by every processor if there are 8 MiB of them.
+
+    Raises what :func:`safe_open` raises.
 
     >>> import codec, numpy, pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors.weft"
@@ -88,13 +93,15 @@ def save_file(
     level: str = "default",
     threads: int | None = None,
 ) -> Report:
-    """Save tensors as a weft file, whose original is the file that ``safetensors.numpy.save_file`` (or that of ``safetensors.torch``) would write.
+    """Save tensors as a weft file, whose original is the file that the ``save_file`` of safetensors would write.
 
-    ``tensors``: numpy arrays (``ml_dtypes`` ones too), whatever ``numpy.asarray`` makes one of without looking at elements (jax arrays), or
-    torch tensors, all of one kind. Arrays that are not contiguous are copied first. Needs memory for one copy of all tensors.
-    ``threads``: None for all processors. A file of that name is replaced, in one step when the new one is complete.
+    ``tensors``: numpy arrays (``ml_dtypes`` ones too), whatever ``numpy.asarray`` makes one of without looking at
+    elements (jax arrays), or torch tensors, all of one kind. Arrays that are not contiguous are copied first. Needs
+    memory for one copy of all tensors. ``threads``: None for all processors. A file of that name is replaced, in one
+    step when the new one is complete.
 
-    Raises SafetensorError for element types that safetensors does not know, TypeError for what is no tensor, ValueError, OSError.
+    Raises SafetensorError for element types that safetensors does not know, TypeError for what is no tensor,
+    ValueError, OSError.
 
     >>> import codec, numpy, pathlib, safetensors.numpy, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors.weft"
@@ -105,9 +112,9 @@ def save_file(
     """
     from codec import writer
 
-    original = BytesOriginal(_serialized(dict(tensors), metadata))
-    with AtomicFile(path, force=True) as out:
-        return writer.write(original, out.write, level=level, threads=threads, name=os.fspath(path))
+    original, name = BytesOriginal(_serialized(dict(tensors), metadata)), os.fsdecode(path)
+    with AtomicFile(name, force=True) as out:
+        return writer.write(original, out.write, level=level, threads=threads, name=name)
 
 
 def _serialized(tensors: dict[str, Any], metadata: dict[str, str] | None) -> bytes:
@@ -124,22 +131,17 @@ def _serialized(tensors: dict[str, Any], metadata: dict[str, str] | None) -> byt
 
 
 class TensorFile:
-    """What :func:`safe_open` gives; the methods are those of ``safetensors.safe_open``. May be used from several threads.
+    """What :func:`safe_open` gives, with the methods of ``safetensors.safe_open``, for use from any thread.
 
-    Every method raises SafetensorError once the file is closed, and the errors of codec.errors where the file is damaged.
+    Every method raises SafetensorError once the file is closed (as do slices that it gave, unlike those of
+    safetensors), and the errors of codec.errors where the file is damaged.
     """
 
     def __init__(self, path: PathOrFile, framework: str = "numpy", device: str | int | None = "cpu") -> None:
         self._give = _Framework(framework, device)
-        mine = not hasattr(path, "read")
-        file: BinaryIO = Path(os.fsdecode(path)).open("rb", buffering=0) if mine else path  # type: ignore[assignment, arg-type]
-        self._release = weakref.finalize(self, file.close if mine else _nothing)
-        name = os.fsdecode(path) if mine else str(getattr(path, "name", "stream"))  # type: ignore[arg-type]
-        try:
-            held = WeftFile(FileSource(file, name))
-        except BaseException:
-            self._release()
-            raise
+        with contextlib.ExitStack() as stack:
+            held = WeftFile(FileSource(*stack.enter_context(opened(path))))
+            self._release = weakref.finalize(self, stack.pop_all().close)
         self._file: WeftFile | None = held
         starts = tensor_offsets(held.index, held.starts)
         self._tensors = {t.name: (t, start) for t, start in zip(held.index.tensors, starts, strict=True)}
@@ -158,16 +160,15 @@ class TensorFile:
         file = self._opened()
         if file.index.source != "safetensors":
             return None
-        stop = min(
-            8 + int.from_bytes(file.read(0, min(8, file.index.original)).tobytes(), "little"), file.index.original
-        )
+        most = min(file.index.original, 8 + SAFETENSORS_HEADER_MAX)
+        length = int.from_bytes(file.read(0, min(8, most)).tobytes(), "little")
         try:
-            return metadata_of(file.read(0, stop).tobytes())
+            return metadata_of(file.read(0, min(8 + length, most)).tobytes())
         except NotSafetensorsError as e:
             raise CorruptFileError(f"{file.name}: says that its original is a safetensors file, but {e}") from None
 
     def get_tensor(self, name: str) -> Any:
-        """A whole tensor, of the framework, with its shape and type. Raises SafetensorError if there is none of that name."""
+        """A whole tensor. Raises SafetensorError if there is none of that name."""
         tensor, start = self._find(name)
         out = np.empty(_size(tensor), np.uint8)
         self._fill([(start, out)])
@@ -181,7 +182,7 @@ class TensorFile:
         return {t.name: self._give(out, t) for t, _, out in found}
 
     def get_slice(self, name: str) -> TensorSlice:
-        """A tensor to be indexed, of which only what is asked for gets read. Raises SafetensorError if there is none of that name."""
+        """A tensor to index, read in part. Raises SafetensorError if there is none of that name."""
         return TensorSlice(self, *self._find(name))
 
     def close(self) -> None:
@@ -230,10 +231,10 @@ class TensorFile:
 class TensorSlice:
     """What ``get_slice`` gives: indexing it gives what indexing the whole tensor would, reading little more than that.
 
-    An index is an int, a slice with a positive step, an ellipsis, ``[]``, or a tuple of the first three. What else numpy takes raises
-    SafetensorError, as does an int out of range: all as in safetensors. Bounds of slices are more liberal than there: they may be negative or
-    behind the end, as in numpy. Types below 8 bits can be indexed in all dimensions but the last, or not at all where a row is no
-    whole number of bytes.
+    An index is an int, a slice with a positive step, an ellipsis, ``[]``, or a tuple of the first three. What else
+    numpy takes raises SafetensorError, as does an int out of range: all as in safetensors. Bounds of slices are more
+    liberal than there: they may be negative or behind the end, as in numpy. Types below 8 bits can be indexed in all
+    dimensions but the last, or not at all where a row is no whole number of bytes.
 
     >>> import codec, io, numpy
     >>> f = codec.safe_open(io.BytesIO(codec.compress(numpy.arange(12, dtype="int16").reshape(3, 4))))
@@ -338,12 +339,12 @@ def _stored_shape(tensor: TensorEntry) -> tuple[tuple[int, ...], int]:
 def _numpy_type(name: str) -> np.dtype[Any]:
     """Type of the array for an element type: numpy's own, that of ml_dtypes if there, or an unsigned integer."""
     dtype: DType = DTYPES[name]
+    module: Any = None
     if dtype.ml_dtypes:
-        try:
-            return np.dtype(getattr(importlib.import_module("ml_dtypes"), dtype.ml_dtypes))
-        except (ImportError, AttributeError):  # not installed, or older than the type
-            pass
-    return np.dtype(dtype.numpy)
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module("ml_dtypes")
+    found: np.dtype[Any] = np.dtype(getattr(module, dtype.ml_dtypes or "-", dtype.numpy))  # an older one lacks some
+    return found
 
 
 class _Framework:
@@ -388,7 +389,3 @@ class _Framework:
             raise SafetensorError(f"this torch has no type for {dtype}: open with numpy")
         tensor = self._module.from_numpy(array.view(_SAME_WIDTH[array.itemsize])).view(kind)
         return tensor if self.device == "cpu" else tensor.to(self.device)
-
-
-def _nothing() -> None:
-    """Release of a file that belongs to the caller."""

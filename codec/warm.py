@@ -1,4 +1,4 @@
-"""Whether the kernels have been compiled on this machine before: the first use takes some seconds, later ones load a cache."""
+"""Whether the kernels were compiled on this machine before: the first use takes seconds, later ones load a cache."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ class Cursor:
         self.data, self.what, self.at, self.end = data, what, at, len(data)
 
     def bad(self, why: str) -> CorruptFileError:
+        """The error to raise: where the cursor stands, and why."""
         return CorruptFileError(f"{self.what}: at byte {self.at}: {why}")
 
     def skip(self, size: int) -> int:
@@ -54,16 +55,20 @@ class Cursor:
         return at
 
     def take(self, size: int) -> bytes | memoryview:
+        """The next ``size`` bytes."""
         at = self.skip(size)
         return self.data[at : at + size]
 
     def u8(self) -> int:
+        """The next byte."""
         return self.data[self.skip(1)]
 
     def u32(self) -> int:
+        """The next four bytes, as a number."""
         return int.from_bytes(self.take(4), "little")
 
     def u64(self) -> int:
+        """The next eight bytes, as a number."""
         return int.from_bytes(self.take(8), "little")
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
@@ -81,6 +86,7 @@ class Cursor:
         raise self.bad(f"varint is longer than {VARINT_BYTES_MAX} bytes")
 
     def text(self, most: int) -> str:
+        """UTF-8 behind its length, which is at most ``most`` bytes."""
         size = self.varint(most)
         try:
             return bytes(self.take(size)).decode("utf-8", "surrogatepass")

@@ -75,11 +75,11 @@ class _Hash:
         if self._sha is None:
             return
         if self._pool is None:
-            self._sha.update(data)
+            self._sha.update(data.data)
             return
         if self._last is not None:
             self._last.result()
-        self._last = self._pool.submit(self._sha.update, data)
+        self._last = self._pool.submit(self._sha.update, data.data)
 
     def digest(self) -> bytes:
         if self._pool is not None:
@@ -92,7 +92,7 @@ class _Hash:
 
 
 def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, size: int | None) -> Iterator[_Piece]:
-    """Spans of the segments, then of whatever follows them. A tensor that the original cuts short is opaque from there."""
+    """Spans of the segments, then of what follows them. A tensor that the original cuts short is opaque from there."""
     done = 0
     whole = True
     for s in segments:

@@ -1,4 +1,4 @@
-"""Oracles: every kernel again, in plain Python integers and lists, written from format_spec and not from the kernels."""
+"""Oracles: every kernel again, in plain Python integers and lists, written from format_spec, not from kernels."""
 
 from __future__ import annotations
 
@@ -85,6 +85,30 @@ def huffman_encode(
         bits += "0" * (-len(bits) % 8)
         streams.append(bytes(int(bits[a : a + 8][::-1], 2) for a in range(0, len(bits), 8)))
     return streams
+
+
+def huffman_decode(
+    streams: Sequence[bytes], n: int, tile: int, choice: Sequence[int], lengths: Sequence[Sequence[int]]
+) -> list[int] | None:
+    """The bytes, or None if a stream is too short, or does not end within its last byte, or its padding is not 0."""
+    symbols = [{code: s for s, code in huffman_codes(row).items()} for row in lengths]
+    tiles, out = tiles_of(n, tile), []
+    t = len(tiles)
+    for j, stream in enumerate(streams):
+        bits = "".join(format(byte, "08b")[::-1] for byte in stream)
+        at = 0
+        for k in range(j * t // 4, (j + 1) * t // 4):
+            for _ in tiles[k]:
+                size = 1
+                while bits[at : at + size] not in symbols[choice[k]]:
+                    size += 1
+                    if at + size > len(bits):
+                        return None
+                out.append(symbols[choice[k]][bits[at : at + size]])
+                at += size
+        if len(bits) - at >= 8 or "1" in bits[at:]:
+            return None
+    return out
 
 
 def pack(values: Sequence[int], width: int) -> bytes:

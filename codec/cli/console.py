@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def _bar(title: str, total: int | None, elapsed: float) -> Any:
         unit="B",
         unit_scale=True,
         unit_divisor=1000,
-        dynamic_ncols=True,
+        dynamic_ncols=_size_is_known(),
+        ncols=80,
+        nrows=24,
         leave=False,
         delay=1e-9,  # draws nothing before it is told how much is done
         file=sys.stderr,
@@ -63,6 +66,14 @@ def _bar(title: str, total: int | None, elapsed: float) -> Any:
     bar.start_t -= elapsed
     bar.last_print_t = bar.start_t
     return bar
+
+
+def _size_is_known() -> bool:
+    """Whether the terminal says how large it is; some say 0, and tqdm then draws nothing."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
 
 
 class Console:

@@ -36,6 +36,7 @@ class SpanEntry:
 
     @property
     def stored(self) -> int:
+        """Stored bytes of all its records."""
         return self.record + sum(self.chunks)
 
 
@@ -103,8 +104,8 @@ def decode(body: bytes | memoryview, name: str) -> Index:
         span.chunks = [c.varint(_RECORD_MAX) for _ in range(count)]
         if span.original < 1 or count == 1 or min([span.record, *span.chunks]) <= FRAME_BYTES:
             raise c.bad("span without bytes, with an empty record, or with a single chunk record")
-        if count == 0 and span.original > CHUNK_BYTES_MAX + 7:
-            raise c.bad(f"span of {span.original} bytes in one chunk")
+        if span.original > max(1, count) * CHUNK_BYTES_MAX + 7:
+            raise c.bad(f"span of {span.original} bytes in {max(1, count)} chunks")
         total += span.original
         index.spans.append(span)
     if total != index.original:
@@ -149,6 +150,9 @@ def _unpacked(body: bytes | memoryview, name: str) -> bytes | memoryview:
     if size > INDEX_RATIO_MAX * len(stored) + 65536:
         raise c.bad(f"index of {size} bytes out of {len(stored)}")
     try:
+        told = zstandard.get_frame_parameters(stored).content_size
+        if told not in (size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
+            raise c.bad(f"index of {size} bytes is in a zstd frame that announces {told}")
         plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as e:
         raise CorruptFileError(f"{name}: index does not decompress: {e}") from None

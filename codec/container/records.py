@@ -68,7 +68,7 @@ def record(kind: int, *parts: bytes | bytearray | memoryview) -> bytes:
 
 
 def seal(kind: int, data: Any, size: int) -> int:
-    """Finish a record in place: ``data`` (uint8) holds 5 free bytes and the body, ``size`` bytes in all. Bytes of the record."""
+    """Finish a record in place; bytes in it. ``data`` (uint8) holds 5 free bytes and the body, ``size`` in all."""
     if size - HEAD_BYTES > _MOST[kind]:
         raise ValueError(f"record body of {size - HEAD_BYTES} bytes, at most {_MOST[kind]} are allowed")
     view = memoryview(data)

@@ -1,11 +1,12 @@
 """Which kernels this process runs: "gather", "avx512", "avx2" or "scalar". All of them write the same bytes.
 
-"gather" is "avx512" with vector gathers, for processors that have them fast: those with AVX512-FP16 came after the "gather data
-sampling" flaw, whose cure makes a gather slower than scalar loads.
+"gather" is "avx512" with vector gathers, for processors that have them fast: those with AVX512-FP16 came
+after the "gather data sampling" flaw, whose cure makes a gather slower than scalar loads.
 
 The choice is made once, from the features of the processor that numba compiles for. The environment
-variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, ``gather``, or ``portable`` (the best that needs
-no AVX-512). A path that the processor lacks is never chosen: asking for it gives the next one below.
+variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, ``gather``, or ``portable`` (the
+best that needs no AVX-512). A path that the processor lacks is never chosen: asking for it gives the next
+one below.
 """
 
 from __future__ import annotations

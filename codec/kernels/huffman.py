@@ -97,7 +97,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
     if out.size < 2 * n + 64:
         return -1
     tiles = (n + tile - 1) // tile
-    p = 0
+    p = np.int64(0)
     for stream in range(4):
         begin = p
         word, held = _U(0), _U(0)  # held < 8: the bits of word that are not in a whole byte yet
@@ -128,7 +128,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
             p += np.int64(held >> _B3)
             word >>= held & _B56
             held &= _B7
-        p += held > _U(0)
+        p += np.int64((held + _B7) >> _B3)
         sizes[stream] = p - begin
     return p
 
@@ -154,7 +154,7 @@ def _finish(src, bit, end, tables, row, dst, at, stop, limit):  # type: ignore[n
             e = tables[row + (word & _MASK)]
             used, count = e & _B63, np.int64(e >> COUNT)
             if count > stop - at:
-                used, count = e >> FIRST & _B15, 1
+                used, count = e >> FIRST & _B15, np.int64(1)
             if at + 8 <= limit:
                 _store(dst, at, e >> _B8 | e << _B56)
             else:
@@ -180,7 +180,7 @@ def _turn(choice, tile, t, last, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _advance(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  # type: ignore[no-untyped-def]
+def _moved(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  # type: ignore[no-untyped-def]
     """What a round has done for a lane at output a, which is now at b, with ``gone`` bits taken from byte p on.
 
     If that is past the end e of its run, it counts up to there only: the bits of the first e - a symbols are added up
@@ -209,8 +209,8 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
     """Decode n bytes in tiles of ``tile`` from four streams. Returns 0, or -1 if a stream is not exactly its tiles.
 
     src uint8; stream j is src[starts[j]:ends[j]], int64[4], 0 <= start <= end <= src.size; tables
-    uint64[tables * 2048], each made by ``table``; choice uint8[tiles], each below the number of tables; dst uint8[>= n]. Whatever the
-    streams hold, reads lie within them and writes within dst[:n].
+    uint64[tables * 2048], each made by ``table``, which returned 0; choice uint8[tiles], each below the number of
+    tables; dst uint8[>= n]. Whatever the streams hold, reads lie within them and writes within dst[:n].
     """
     tiles = (n + tile - 1) // tile
     bit, at, stop = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
@@ -280,16 +280,16 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
                 a1, p1, z1 = b1, p1 + (g1 >> 3), g1 & 7
                 a2, p2, z2 = b2, p2 + (g2 >> 3), g2 & 7
                 a3, p3, z3 = b3, p3 + (g3 >> 3), g3 & 7
-            p0, z0, a0, e0, t0, r0 = _advance(
+            p0, z0, a0, e0, t0, r0 = _moved(
                 src, tables, choice, tile, last[j0], limit[j0], p0, z0, a0, e0, t0, r0, b0, g0
             )
-            p1, z1, a1, e1, t1, r1 = _advance(
+            p1, z1, a1, e1, t1, r1 = _moved(
                 src, tables, choice, tile, last[j1], limit[j1], p1, z1, a1, e1, t1, r1, b1, g1
             )
-            p2, z2, a2, e2, t2, r2 = _advance(
+            p2, z2, a2, e2, t2, r2 = _moved(
                 src, tables, choice, tile, last[j2], limit[j2], p2, z2, a2, e2, t2, r2, b2, g2
             )
-            p3, z3, a3, e3, t3, r3 = _advance(
+            p3, z3, a3, e3, t3, r3 = _moved(
                 src, tables, choice, tile, last[j3], limit[j3], p3, z3, a3, e3, t3, r3, b3, g3
             )
             s0, s1, s2, s3 = min(e0, l0), min(e1, l1), min(e2, l2), min(e3, l3)

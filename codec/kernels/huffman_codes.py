@@ -82,7 +82,7 @@ def lengths(counts, out):  # type: ignore[no-untyped-def]
     for level in range(LIMIT - 1, -1, -1):
         leaves = 0
         for k in range(take):
-            leaves += is_leaf[level, k]
+            leaves += np.int64(is_leaf[level, k])
         for i in range(leaves):
             out[key[i] & 255] += 1
             total += leaf[i]
@@ -113,12 +113,12 @@ def table(lengths, out):  # type: ignore[no-untyped-def]
     The table for w bits is each code of l bits put before each entry of the table for w - l bits. ``part`` holds that
     for w bits, w < LIMIT, from 2^w on (16 KB, local).
     """
-    total = 0
+    total = np.int64(0)
     for s in range(256):
         if lengths[s] > LIMIT:
             return -1
         if lengths[s] > 0:
-            total += 1 << (LIMIT - np.int64(lengths[s]))
+            total += np.int64(1) << (LIMIT - np.int64(lengths[s]))
     if total != 1 << LIMIT:
         return -1
     entry = np.empty(256, np.uint32)
@@ -136,13 +136,13 @@ def table(lengths, out):  # type: ignore[no-untyped-def]
         target = part[1 << w : 2 << w] if w < LIMIT else out
         for i in range(n):
             s = order[i]
-            length = np.int64(lengths[s])
-            if length > w:
+            bits = np.int64(lengths[s])
+            if bits > w:
                 break
-            size = _U(1) << _U(w - length)
-            at, step = _U(entry[s] >> 8), _U(1) << _U(length)
-            first = _U(s) << _B8 | _U(length) << FIRST
-            grow = _U(length) | _U(1) << COUNT
+            size = _U(1) << _U(w - bits)
+            at, step = _U(entry[s] >> 8), _U(1) << _U(bits)
+            first = _U(s) << _B8 | _U(bits) << FIRST
+            grow = _U(bits) | _U(1) << COUNT
             for r in range(size):
                 e = part[size + _U(r)]
                 if e >> COUNT == _U(MOST):  # no room: the last one goes

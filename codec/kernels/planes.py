@@ -1,14 +1,16 @@
 """Cut elements into planes and put them together again (FORMAT.md, section 5).
 
-Elements are uint16, uint32 or uint64. There are two ways through a tile, with the same result. The plain one is a few loops
-for any layout. The vector one does a whole tile in one loop, all planes at once, as LLVM IR on vectors of 64
-bytes, which LLVM cuts to what the processor has; it is compiled for a layout when that is first seen, so it is used for the
-few layouts in ``VECTOR_LAYOUTS`` and for tiles that fill every byte of their planes.
+Elements are uint16, uint32 or uint64. There are two ways through a tile, with the same result. The plain
+one is a few loops for any layout. The vector one does a whole tile in one loop, all planes at once, as LLVM
+IR on vectors of 64 bytes, which LLVM cuts to what the processor has; it is compiled for a layout when that
+is first seen, so it is used for the few layouts in ``VECTOR_LAYOUTS`` and for tiles that fill every byte of
+their planes.
 
-The layout reaches the vector way as a type: a tuple of numbers whose types name the planes' widths (``layout_of``), because numba
-compiles by type.
+The layout reaches the vector way as a type: a tuple of numbers whose types name the planes' widths
+(``layout_of``), because numba compiles by type.
 
-Measured on a 3 GHz Cascade Lake core, bf16 in tiles of 384: merge 12 GB/s, against 1.4 with one jitted loop for each plane.
+Measured on a 3 GHz Cascade Lake core, bf16 in tiles of 384: merge 12 GB/s, against 1.4 with one jitted loop
+for each plane.
 """
 
 from __future__ import annotations
@@ -53,8 +55,9 @@ def layout_of(widths: tuple[int, ...]) -> tuple[Any, ...]:
 class _Tile:
     """IR for one tile: the widths, and where element i of part r of each plane lies.
 
-    A tile of m elements is taken in ``parts`` runs of q = m / parts elements, one part for each element that shares a byte of the narrowest
-    plane. A plane of width b has 8/b elements a byte, g = parts * b/8 runs of q bytes, and part r in run r mod g at bit b * (r div g).
+    A tile of m elements is taken in ``parts`` runs of q = m / parts elements, one part for each element
+    that shares a byte of the narrowest plane. A plane of width b has 8/b elements a byte, g = parts * b/8
+    runs of q bytes, and part r in run r mod g at bit b * (r div g).
     """
 
     def __init__(self, b: Any, layout: Any, kind: Any) -> None:
@@ -274,7 +277,7 @@ def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, pa
 
 
 @njit(nogil=True, cache=True)
-def split(
+def split(  # type: ignore[no-untyped-def]
     layout,
     constant,
     src,
@@ -290,12 +293,14 @@ def split(
     spare,
     escape_at,
     escape_value,
-):  # type: ignore[no-untyped-def]
+):
     """Elements -> planes. Returns the number of escapes, or -1 if there are more than the arrays hold.
 
-    layout from layout_of; constant uintW, bits to leave out; src uintW[n]; fold the bit the sign goes to (the top bit: stays); window 0 or the window of the
-    last plane, span its largest symbol (1 to 255; a field beyond it is an escape); drops uint8[tiles] or empty; shifts, widths int64[planes]; out uint8 with room for plane p at cursor[p] (int64[planes],
-    moved to the end of each plane); spare uint8[>= tile] takes dropped planes. Bits that no plane covers are left out: the caller knows them to be constant.
+    layout from layout_of; constant uintW, bits to leave out; src uintW[n]; fold the bit the sign goes to
+    (the top bit: stays); window 0 or the window of the last plane, span its largest symbol (1 to 255; a
+    field beyond it is an escape); drops uint8[tiles] or empty; shifts, widths int64[planes]; out uint8 with
+    room for plane p at cursor[p] (int64[planes], moved to the end of each plane); spare uint8[>= tile]
+    takes dropped planes. Bits that no plane covers are left out: the caller knows them to be constant.
     """
     n, planes = src.size, shifts.size
     parts = 8 // widths.min() if planes else 1
@@ -332,9 +337,10 @@ def split(
 def merge(layout, constant, dst, tile, fold, window, drops, shifts, widths, payload, scratch, inside, cursor, zeros):  # type: ignore[no-untyped-def]
     """Planes -> elements, without escapes.
 
-    dst uintW[n], contiguous; plane p begins at cursor[p] (moved to its end) of ``payload`` if inside[p] is 1, else of ``scratch`` (both
-    uint8); zeros uint8[>= tile], all 0. The caller has checked that each plane's bytes lie within its array, as the geometry counts
-    them, and that shifts and fold are less than the element's width; nothing depends on what the bytes are.
+    dst uintW[n], contiguous; plane p begins at cursor[p] (moved to its end) of ``payload`` if inside[p] is
+    1, else of ``scratch`` (both uint8); zeros uint8[>= tile], all 0. The caller has checked that each
+    plane's bytes lie within its array, as the geometry counts them, and that shifts and fold are less than
+    the element's width; nothing depends on what the bytes are.
     """
     n, planes = dst.size, shifts.size
     parts = 8 // widths.min() if planes else 1

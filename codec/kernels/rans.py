@@ -163,7 +163,8 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
 
 @intrinsic(prefer_literal=True)
 def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order):  # type: ignore[no-untyped-def]
-    """Encode n whole groups, last first; words go down from the address ``end``. Returns the write address.
+    """Encode n whole groups, last first; words go down from the address ``end``. Returns the write address,
+    or 0 if a symbol has no frequency.
 
     Entry of the table: start << 12 | frequency; 256 entries (AVX-512: the first 16 x ``rows``, which are held in
     registers). Division: q = floor(x / f) < 2^20, and float32 x / f is off by less than 2^-3, so the truncation of
@@ -183,6 +184,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
         held = [v.load(v.plus(table, 64 * i), I32) for i in range(registers)] if wide else []
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, end)
+        absent = cgutils.alloca_once_value(b, ir.Constant(v.vec(I1), [0] * w))
 
         def permuted(symbols: Any) -> Any:
             name = "llvm.x86.avx512.vpermi2var.d.512"
@@ -213,6 +215,11 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
                 entry = permuted(b.zext(v.load(here, I8), v.vec(I32))) if wide else loaded(here)
                 x = b.load(xs[j])
                 f, start = b.and_(entry, v.const(4095)), b.lshr(entry, v.const(12))
+                missing = b.icmp_unsigned("==", f, v.const(0))
+                if wide and registers < 16:
+                    beyond = b.icmp_unsigned(">=", v.load(here, I8), ir.Constant(v.vec(I8), [16 * registers] * w))
+                    missing = b.or_(missing, beyond)
+                b.store(b.or_(b.load(absent), missing), absent)
                 full = b.icmp_signed(">=", b.lshr(x, v.const(20)), f)
                 bits = v.bits_of(full)
                 count = v.count(bits)
@@ -238,7 +245,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
                 b.store(b.select(short, b.add(x, b.sub(v.const(4096), f)), x), xs[j])
             b.store(p, at)
         v.keep_states(xs, states)
-        return b.load(at)
+        return b.select(b.icmp_unsigned("==", v.bits_of(b.load(absent)), v.i64(0)), b.load(at), v.i64(0))
 
     return types.int64(mode, lanes, rows, *[types.int64] * 6), codegen
 
@@ -250,6 +257,8 @@ def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: i
         lane = (i - start) % lanes
         entry = np.int64(table[row + np.int64(src[i])])
         f = entry & 4095
+        if f == 0:
+            return -1
         x = np.int64(states[lane])
         if (x >> 20) >= f:
             at -= 2
@@ -319,13 +328,18 @@ def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):
         if mode != PLAIN and lanes >= 16:
             whole = q // lanes
         at = _tile_back(src, base + whole * lanes, base + q, lanes, table, row, states, out, at)
+        if at < 0:
+            return -1
         if mode != PLAIN and whole > 0:
             put, entry = out.ctypes.data + at, table.ctypes.data + 4 * row
             read, keep, pick = src.ctypes.data + base, states.ctypes.data, order.ctypes.data
             if lanes == 64:
-                at += _encode_groups(mode, 64, rows, read, entry, keep, put, whole, pick) - put
+                wrote = _encode_groups(mode, 64, rows, read, entry, keep, put, whole, pick)
             else:
-                at += _encode_groups(mode, 16, rows, read, entry, keep, put, whole, pick) - put
+                wrote = _encode_groups(mode, 16, rows, read, entry, keep, put, whole, pick)
+            if wrote == 0:
+                return -1
+            at += wrote - put
     return at
 
 
@@ -389,6 +403,6 @@ ENCODERS: Final = {
 decode = DECODERS[cpu.path()]
 
 #: encode(src, n, tile, choice, table, lanes, states, out, top): encode n bytes; words go down from the end of
-#: ``out``; the offset of the first. src uint8[>= n]; table uint32[tables * 256], not 0 for bytes that occur; top the largest
+#: ``out``; the offset of the first, or -1 if a byte occurs that has no frequency. src uint8[>= n]; table uint32[tables * 256]; top the largest
 #: byte that occurs; states uint32[lanes], updated; out uint8[>= 2 * n + 16]: a symbol emits at most one word.
 encode = ENCODERS[cpu.path()]

@@ -10,7 +10,7 @@ from codec.kernels.tables import POINT, entropy, log2_of
 
 @njit(nogil=True, cache=True)
 def masks(src, tile, magnitude, ors, ands, most, least):  # type: ignore[no-untyped-def]
-    """For each tile: OR and AND of its elements, largest magnitude, and smallest magnitude less one (0 wraps to the top).
+    """For each tile: OR and AND of its elements, largest magnitude, smallest magnitude less one (0 wraps to the top).
 
     src uintW[n]; magnitude uintW, the bits that make up the magnitude; the rest uintW[tiles].
     """
@@ -38,7 +38,7 @@ def field_counts(src, magnitude, shift, counts):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def counts_of(src, counts):  # type: ignore[no-untyped-def]
-    """Count bytes into counts (int64[4, 256], zeroed here; four rows so that equal neighbours do not wait for each other)."""
+    """Count bytes into counts (int64[4, 256], zeroed here; four rows: equal neighbours don't wait for each other)."""
     counts[:] = 0
     whole = src.size // 4 * 4
     for i in range(0, whole, 4):
@@ -108,9 +108,9 @@ def cheapest(src, tile, prices, choice):  # type: ignore[no-untyped-def]
 def window_of(counts, times, elements, sampled, least, most, escape_bits, table_bits, exact, out):  # type: ignore[no-untyped-def]
     """The window of a symbol with these field counts. Returns its bits times 2^POINT, or -1 if too much lies outside.
 
-    ``counts`` are of a field ``times`` times finer; least and most are the smallest non-zero and the largest field that occur, as far as
-    is known; ``out`` int64[2] gets the first and the last field inside. Fields at the ends that are so rare that their slots in
-    the tables cost more than escapes are given up.
+    ``counts`` are of a field ``times`` times finer; least and most are the smallest non-zero and the
+    largest field that occur, as far as is known; ``out`` int64[2] gets the first and the last field inside.
+    Fields at the ends that are so rare that their slots in the tables cost more than escapes are given up.
     """
     fields = counts.size // times
     worth, weight = elements * 36 // 100_000 + table_bits, elements // max(1, sampled) * escape_bits
@@ -155,9 +155,10 @@ def window_of(counts, times, elements, sampled, least, most, escape_bits, table_
 
 @njit(nogil=True, cache=True)
 def merge_groups(counts, tiles, scale, bits):  # type: ignore[no-untyped-def]
-    """How many neighbouring groups to merge into one: 1, 2, 4, ... ``counts`` int64[groups, 256]; ``bits`` int64[1] gets the cost.
+    """How many neighbouring groups to merge into one: 1, 2, 4, ...
 
-    The cost is of data, tables and choices, times 2^POINT; of equals the more merged wins.
+    ``counts`` int64[groups, 256]; ``bits`` int64[1] gets the cost, which is of data, tables and choices, times
+    2^POINT; of equals the more merged wins.
     """
     groups = counts.shape[0]
     best, chosen, step = np.int64(-1), 1, 1

@@ -218,7 +218,10 @@ def fit(counts, scale, freq, trial, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
-    """Fill decoder (uint32[4096]: freq << 20 | slot - start << 8 | symbol) and encoder (uint32[256]: start << 12 | freq)."""
+    """Lay a table out for the kernels. Returns the sum of the frequencies.
+
+    decoder uint32[4096]: freq << 20 | slot - start << 8 | symbol; encoder uint32[256]: start << 12 | freq.
+    """
     at = 0
     for s in range(256):
         f = freq[s]
@@ -267,3 +270,28 @@ def read_lengths(src, at, end, lengths):  # type: ignore[no-untyped-def]
         if before > 0:
             whole += 1 << (11 - before)
     return (bit + 7) >> 3 if whole == 2048 else -1
+
+
+@njit(nogil=True, cache=True)
+def pack_choice(choice, bits, out):  # type: ignore[no-untyped-def]
+    """Pack choices (uint8, each below 2^bits) low bits first into ``out`` (uint8[ceil(n * bits / 8)], zeros); bytes written."""
+    for i in range(choice.size):
+        out[(i * bits) >> 3] |= choice[i] << ((i * bits) & 7)
+    return (choice.size * bits + 7) >> 3
+
+
+@njit(nogil=True, cache=True)
+def unpack_choice(src, at, bits, tables, choice):  # type: ignore[no-untyped-def]
+    """Unpack choices from src[at:]; 0, or -1 if one is not below ``tables`` or unused bits are not 0.
+
+    The caller has checked that src has ceil(n * bits / 8) bytes there.
+    """
+    bad, mask, n = 0, (1 << bits) - 1, choice.size
+    for i in range(n):
+        c = (np.int64(src[at + ((i * bits) >> 3)]) >> ((i * bits) & 7)) & mask
+        bad |= np.int64(c >= tables)
+        choice[i] = c
+    used = (n * bits) & 7
+    if used:
+        bad |= np.int64(src[at + ((n * bits) >> 3)]) >> used
+    return -1 if bad else 0

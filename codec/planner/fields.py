@@ -22,7 +22,7 @@ _TABLE_BITS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """OR and AND of each tile, in the order of the file's bits, and the largest and smallest non-zero magnitude of all."""
+    """OR and AND of each tile, in the order of the file's bits; largest and smallest non-zero magnitude of all."""
 
     ors: NDArray[np.unsignedinteger]
     ands: NDArray[np.unsignedinteger]
@@ -54,12 +54,16 @@ def fold_masks(x: NDArray[np.unsignedinteger], fold: int) -> NDArray[np.unsigned
     """Move the top bit of each down to bit ``fold`` (FORMAT.md, section 5)."""
     kind, top = x.dtype.type, x.dtype.itemsize * 8 - 1
     low, high = x & kind((1 << fold) - 1), (x & kind((1 << top) - 1)) >> kind(fold)
-    return (high << kind(fold)) << kind(1) | (x >> kind(top)) << kind(fold) | low
+    folded: NDArray[np.unsignedinteger] = (high << kind(fold)) << kind(1) | (x >> kind(top)) << kind(fold) | low
+    return folded
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """The symbol of a float: ``mantissa`` bits of it, and a window so that symbol = field - window for fields low..high; others escape."""
+    """The symbol of a float: ``mantissa`` bits of it, and a window.
+
+    For fields low..high the symbol is field - window, 1 to span; others escape.
+    """
 
     mantissa: int
     window: int
@@ -76,8 +80,7 @@ class Symbol:
     def alphabet(self) -> NDArray[np.bool_]:
         """Which bytes may occur in the symbol's plane: those of the window, and 0."""
         out = np.zeros(256, np.bool_)
-        out[max(0, self.low - self.window) : self.high - self.window + 1] = True
-        out[0] = True
+        out[: self.span + 1] = True
         return out
 
 
@@ -92,8 +95,8 @@ def choose_symbol(
 ) -> Symbol | None:
     """The cheapest symbol by the sample's entropy, or None if no window takes the elements in.
 
-    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the symbol. ``exact``: the masks are of all
-    elements, not of the sample.
+    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the
+    symbol. ``exact``: the masks are of all elements, not of the sample.
     """
     finest = max(level.mantissa[dtype.exponent_bits])
     magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
@@ -115,7 +118,7 @@ def choose_symbol(
         rest = (varying & ((1 << cut) - 1)).bit_count() + 1
         bits = coded + (rest * elements << _POINT)
         if coded >= 0 and (best is None or bits < best.bits):
-            window = low - 1 if high > 255 or low > max(1, least) else 0
+            window = low - 1
             escapes = not exact or max(1, least) < low or most > high
             best = Symbol(k, window, low, high, escapes, bits)
     return best

@@ -1,8 +1,9 @@
 """Cluster the tiles of a plane: which get which table.
 
-A tile is described by one integer, the sum of a weight for each of its bytes (for the symbols of floats the symbol itself, so the
-tile's mean exponent). Tiles are cut into groups of equal number along that line. On MiniLM in bf16, 16 groups by mean exponent take 10.491
-bits a weight, k-means on the histograms 10.486, and one table 10.547; one sum for each tile costs next to nothing.
+A tile is described by one integer, the sum of a weight for each of its bytes (for the symbols of floats the
+symbol itself, so the tile's mean exponent). Tiles are cut into groups of equal number along that line. On
+MiniLM in bf16, 16 groups by mean exponent take 10.491 bits a weight, k-means on the histograms 10.486, and
+one table 10.547; one sum for each tile costs next to nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ WEIGHTS: Final[tuple[NDArray[np.int64], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A rule that puts tiles into groups: sum of ``WEIGHTS[weights]`` against ascending limits; counts int64[groups, 256]."""
+    """A rule that puts tiles into groups: sum of ``WEIGHTS[weights]`` against ascending limits.
+
+    ``counts`` (int64[groups, 256]) are the bytes of each group.
+    """
 
     weights: int
     limits: NDArray[np.int64]
@@ -52,7 +56,7 @@ def tile_sums(plane: Bytes, tile: int, tiles: int, weights: int) -> NDArray[np.i
 
 
 def group(plane: Bytes, tile: int, tiles: int, weights: tuple[int, ...], scale: int, most: int) -> Groups:
-    """The rule that codes a plane for the fewest bits. ``plane`` is a sample of 1 in ``scale``; at most ``most`` groups.
+    """The rule, of at most ``most`` groups, that codes a plane for the fewest bits; it sees 1 byte in ``scale``.
 
     Counts the bits of the data, of the tables, and of the tiles' choices.
     """

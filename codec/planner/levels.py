@@ -10,10 +10,11 @@ from typing import Final
 class Level:
     """One level. All of them write the same format.
 
-    ``mantissa``: how many mantissa bits may go into the symbol, by exponent bits. ``huffman``: Huffman instead of rANS. ``tables``: at
-    most so many for a plane. ``sample``: elements to look at in a span. ``entropy_below``: a plane is worth coding if its order-0
-    entropy is below so many thousandths of its size. ``zstd``: level where zstd pays; ``zstd_small``: for planes up to
-    ``zstd_always`` bytes, where it is always tried.
+    ``mantissa``: how many mantissa bits may go into the symbol, by exponent bits. ``huffman``: Huffman
+    instead of rANS. ``tables``: at most so many for a plane. ``sample``: elements to look at in a span.
+    ``entropy_below``: a plane is worth coding if its order-0 entropy is below so many thousandths of its
+    size. ``zstd``: level where zstd pays; ``zstd_small``: for planes up to ``zstd_always`` bytes, where it
+    is always tried.
     """
 
     name: str
@@ -27,7 +28,8 @@ class Level:
     zstd_always: int = 1 << 13
 
 
-#: By exponent bits: 5 fp16, 8 bf16 and fp32, 11 fp64. Choices without a vector layout (codec.kernels.planes) are left out below max.
+#: By exponent bits: 5 fp16, 8 bf16 and fp32, 11 fp64. Choices without a vector layout
+#: (codec.kernels.planes) are left out below max.
 LEVELS: Final = {
     level.name: level
     for level in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,10 @@ _RUN: Final = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to code a span. ``span`` is the largest symbol of its window; ``zeros``, if the layout drops planes, are the trailing zero bits of each tile."""
+    """How to code a span. ``span`` is the largest symbol of its window.
+
+    ``zeros``, if the layout drops planes, are the trailing zero bits of each tile.
+    """
 
     layout: Layout
     planes: tuple[PlanePlan, ...]
@@ -124,8 +128,10 @@ def _finish_float(
     return replace(plan, zeros=zeros if layout.drops else None)
 
 
-def _layout(length: int, code: int, width: int, tile: int, places: list[tuple[int, int]], fold: int | None = None,
-            window: int | None = None, constant: int = 0, drops: bool = False, escapes: bool = False) -> Layout:  # fmt: skip
+def _layout(
+    length: int, code: int, width: int, tile: int, places: list[tuple[int, int]], fold: int | None = None,
+    window: int | None = None, constant: int = 0, drops: bool = False, escapes: bool = False,
+) -> Layout:  # fmt: skip
     """A layout without tables. A window is written where the last plane reaches beyond the element, too."""
     planes = tuple(Plane(shift, bits) for shift, bits in places)
     if fold is not None and not window and places[-1][0] + 8 <= 8 * width:
@@ -160,7 +166,7 @@ def split(
     )  # fmt: skip
     if found < 0:
         return None
-    return [out[a:b] for a, b in zip(starts, starts[1:], strict=False)], at[:found], value[:found]
+    return [out[a:b] for a, b in pairwise(starts)], at[:found], value[:found]
 
 
 def room_for(layout: Layout, elements: int) -> int:
@@ -198,7 +204,7 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
 
 
 def _opaque_width(data: Bytes) -> int:
-    """1, 2 or 4: the element width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %."""
+    """1, 2 or 4: the width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %."""
     pieces = [data[k * data.size // 4 & ~3 :][: 1 << 14] for k in range(4)] if data.size > 1 << 16 else [data]
     best, width = -1, 1
     counts = np.zeros((4, 256), np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from codec.kernels import tables as kernel
 from codec.stages.geometry import Bytes
 from codec.wire import Cursor
 
@@ -18,23 +19,18 @@ def pack(choice: Bytes, tables: int) -> bytes:
     bits = bits_for(tables)
     if not bits:
         return b""
-    per = 8 // bits
-    rows = np.zeros((-(-choice.size // per), per), np.uint8)
-    rows.reshape(-1)[: choice.size] = choice
-    return bytes(np.bitwise_or.reduce(rows << np.arange(0, 8, bits, dtype=np.uint8), axis=1).tobytes())
+    out = np.zeros(-(-choice.size * bits // 8), np.uint8)
+    kernel.pack_choice(choice, bits, out)
+    return out.tobytes()
 
 
-def read(c: Cursor, tiles: int, tables: int) -> Bytes:
-    """The choices of ``tiles`` tiles, each checked to be below ``tables``."""
+def read(c: Cursor, body: Bytes, tiles: int, tables: int) -> Bytes:
+    """The choices of ``tiles`` tiles, each checked to be below ``tables``; ``body`` is what the cursor reads."""
     bits = bits_for(tables)
     if not bits:
         return np.zeros(tiles, np.uint8)
-    packed = np.frombuffer(c.take(-(-tiles * bits // 8)), np.uint8)
-    rows = packed[:, None] >> np.arange(0, 8, bits, dtype=np.uint8) & np.uint8((1 << bits) - 1)
-    choice = np.ascontiguousarray(rows.reshape(-1))
-    if (choice[tiles:] != 0).any():
-        raise c.bad("unused bits behind the tiles' tables are not 0")
-    choice = choice[:tiles]
-    if tiles and int(choice.max()) >= tables:
-        raise c.bad(f"a tile uses table {int(choice.max())}, there are {tables}")
+    choice = np.empty(tiles, np.uint8)
+    at = c.skip(-(-tiles * bits // 8))
+    if kernel.unpack_choice(body, at, bits, tables, choice) < 0:
+        raise c.bad(f"a tile uses a table beyond the {tables} there are, or unused bits are not 0")
     return choice

@@ -73,7 +73,7 @@ def encode(plane: Bytes, tile: int, choice: Bytes, tables: HuffmanTables, work: 
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: HuffmanTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     sizes = [c.varint(c.end - c.at) for _ in range(4)]
-    choice = choices.read(c, g.tiles, tables.count)
+    choice = choices.read(c, body, g.tiles, tables.count)
     start = c.skip(sum(sizes))
     ends = start + np.cumsum(np.array(sizes, np.int64))
     starts = np.array([start, *ends[:3]], np.int64)

@@ -21,7 +21,7 @@ UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane: the lowest element bit it covers, its width in bits, and its tables (None, or as its stage defines)."""
+    """One plane: the lowest element bit it covers, its width in bits, its tables (None, or as its stage defines)."""
 
     shift: int
     width: int

@@ -36,9 +36,11 @@ def decode_zstd(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes)
     """Decompress one frame that must give exactly the plane."""
     frame = c.take(c.varint(c.end - c.at))
     try:
-        window = zstandard.get_frame_parameters(frame).window_size
-        if window > 1 << 27:
-            raise c.bad(f"zstd frame wants a window of {window} bytes")
+        told = zstandard.get_frame_parameters(frame)
+        if told.content_size not in (g.size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
+            raise c.bad(f"zstd frame announces {told.content_size} bytes, the plane has {g.size}")
+        if told.window_size > 1 << 27:
+            raise c.bad(f"zstd frame wants a window of {told.window_size} bytes")
         plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=g.size, allow_extra_data=False)
     except zstandard.ZstdError as e:
         raise CorruptFileError(f"{c.what}: zstd frame does not decode: {e}") from None

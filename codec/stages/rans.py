@@ -16,6 +16,7 @@ from codec.wire import Cursor, varint
 
 RANS: Final = 2
 START: Final = 65536
+_STARTS: Final = START.to_bytes(4, "little") * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,16 @@ def lanes_for(size: int) -> int:
     return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
 
 
-def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Bytes) -> list[bytes | memoryview]:
-    """Payload, as parts. ``work`` is uint8[>= 2 * plane + 16]; the last part lies in it."""
+def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Bytes) -> list[bytes | memoryview] | None:
+    """Payload, as parts; None if a byte occurs that its tile's table does not have.
+
+    ``work`` is uint8[>= 2 * plane + 16]; the last part lies in it.
+    """
     lanes = lanes_for(plane.size)
     states = np.full(lanes, START, np.uint32)
     at = kernel.encode(plane, plane.size, tile, choice, tables.encoder, lanes, states, work, tables.top)
+    if at < 0:
+        return None
     words = (work.size - at) // 2
     return [varint(words), choices.pack(choice, tables.count), states.tobytes(), work.data[at:]]
 
@@ -91,13 +97,13 @@ def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Byt
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     words = c.varint((c.end - c.at) // 2)
-    choice = choices.read(c, g.tiles, tables.count)
+    choice = choices.read(c, body, g.tiles, tables.count)
     lanes = lanes_for(g.size)
     states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
     if int(states.min()) < START:
         raise c.bad("a rANS state is below 65536")
     at = c.skip(2 * words)
     end = kernel.decode(body, at, c.at, lanes, tables.decoder, choice, g.tile, states, out, g.size)
-    if end != c.at or (states != START).any():
+    if end != c.at or states.tobytes() != _STARTS[: 4 * lanes]:
         raise c.bad("rANS stream does not end where it should")
     return -1

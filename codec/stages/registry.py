@@ -9,7 +9,8 @@ from codec.stages import huffman, plain, rans
 from codec.stages.geometry import Bytes, Geometry
 from codec.wire import Cursor
 
-#: decode(cursor at the payload, body, geometry, tables, out) -> where in the body the plane lies, or -1 if it is in out.
+#: decode(cursor at the payload, body, geometry, tables, out) -> where in the body the plane lies, or -1 if
+#: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
 NAMES: Final[dict[int, str]] = {0: "stored", 1: "constant", 2: "rANS", 3: "Huffman", 4: "zstd"}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
+import subprocess
 import sys
 import time
 
 import pytest
 
+import codec
 from codec.cli import console, text
 from codec.cli.console import Console
+from tests.cli.calls import environment
 
 
 class Terminal(io.StringIO):
@@ -80,3 +85,38 @@ def test_no_bar_unless_someone_watches(monkeypatch: pytest.MonkeyPatch, quiet: b
     monkeypatch.setattr(sys, "stderr", Terminal() if quiet else io.StringIO())
     with Console(quiet=quiet).meter("model") as meter:
         assert meter is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+@pytest.mark.parametrize("columns", [0, 60])
+def test_bar_on_a_terminal(columns: int) -> None:
+    """A terminal may not know its own size."""
+    import fcntl
+    import pty
+    import termios
+
+    program = """if True:
+        import time
+        from codec.cli import console
+        console.PATIENCE = 0.0
+        with console.Console().meter("model") as meter:
+            for done in range(5):
+                meter(done * 1_000_000, 4_000_000)
+                time.sleep(0.15)
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    with os.fdopen(theirs) as screen:
+        subprocess.run([sys.executable, "-c", program], stderr=screen, env=environment(), check=True)
+        shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    bars = [bar for bar in shown.split("\r") if bar.startswith("model: ")]
+    assert bars and "4.00M" in bars[-1] and max(map(len, bars)) <= (columns or 80)
+
+
+@pytest.mark.parametrize(("cached", "quiet", "said"), [(False, False, 1), (False, True, 0), (True, False, 0)])
+def test_compiling_is_announced(monkeypatch: pytest.MonkeyPatch, cached: bool, quiet: bool, said: int) -> None:
+    monkeypatch.setattr(codec, "kernels_are_cached", lambda: cached, raising=False)
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    Console(quiet=quiet).announce_kernels()
+    assert screen.getvalue().count("compiling kernels") == said

@@ -114,7 +114,7 @@ def test_interrupted(packed: Path, model: Path, tmp_path: Path, command: str, nu
         # The rest of the input never comes.
         process.stdin.write(source.read_bytes()[:1000])
         process.stdin.flush()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not left_in(output) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert left_in(output) not in ([], ["target"]), "expected a temporary file"

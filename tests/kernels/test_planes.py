@@ -38,16 +38,16 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     tile = draw(st.sampled_from([1, 7, 64, 100, 256]))
     tiles = -(-n // tile)
     drops = rng.integers(0, len(widths) + 1, tiles, dtype=np.uint8) if draw(st.booleans()) else NONE
-    return dict(
-        bits=bits,
-        widths=widths,
-        window=window,
-        span=draw(st.sampled_from([255, 255, 7, 100])),
-        src=src,
-        tile=tile,
-        drops=drops,
-        fold=draw(st.integers(0, bits - 1)),
-    )
+    return {
+        "bits": bits,
+        "widths": widths,
+        "window": window,
+        "span": draw(st.sampled_from([255, 255, 7, 100])),
+        "src": src,
+        "tile": tile,
+        "drops": drops,
+        "fold": draw(st.integers(0, bits - 1)),
+    }
 
 
 def expected(c: dict[str, Any], shifts: list[int]) -> tuple[list[bytes], list[tuple[int, int]], list[int]]:

@@ -1,0 +1,226 @@
+"""Every stage of the registry: round trips, and payloads that lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec.errors import CodecError, CorruptFileError
+from codec.stages import choice as choices
+from codec.stages import huffman, plain, rans, registry
+from codec.stages.geometry import Bytes, Geometry, view
+from codec.wire import Cursor, varint
+
+STAGES = sorted(registry.DECODERS)
+TABLED = sorted(registry.TABLE_READERS)
+FIT: dict[int, Callable[..., Any]] = {rans.RANS: rans.fit_tables, huffman.HUFFMAN: huffman.fit_tables}
+ENCODE: dict[int, Callable[..., Any]] = {rans.RANS: rans.encode, huffman.HUFFMAN: huffman.encode}
+GUARD = 64
+
+
+def test_every_stage_has_a_name() -> None:
+    assert sorted(registry.NAMES) == STAGES
+    assert sorted(FIT) == sorted(ENCODE) == TABLED
+    assert registry.DROP_STAGES == set(STAGES) - set(TABLED)
+    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd"
+
+
+@st.composite
+def planes(draw: st.DrawFn) -> tuple[Bytes, Geometry]:
+    """Bytes of some kind, and tiles."""
+    n = draw(st.integers(1, 300) | st.sampled_from([2047, 2048, 5000, 16383, 16384, 65535, 65536, 70001]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["any", "normal", "few", "same"]))
+    if kind == "any":
+        data = rng.integers(0, 256, n, dtype=np.uint8)
+    elif kind == "normal":
+        data = np.clip(rng.normal(100, draw(st.floats(0.3, 30)), n), 0, 255).astype(np.uint8)
+    elif kind == "few":
+        data = rng.choice(np.array([0, 3, 255], np.uint8), n)
+    else:
+        data = np.full(n, draw(st.sampled_from([0, 7, 255])), np.uint8)
+    tile = draw(st.sampled_from([1, 3, 64, 384, 1000, 4096])) if n < 400 else draw(st.sampled_from([64, 385, 4096]))
+    return data, Geometry(n, tile, -(-n // tile))
+
+
+def tables_and_choice(stage: int, data: Bytes, g: Geometry, count: int, seed: int) -> tuple[Any, Bytes]:
+    """Tables that know every byte of the tiles that choose them."""
+    choice = np.random.default_rng(seed).integers(0, count, g.tiles, dtype=np.uint8)
+    counts = np.zeros((count, 256), np.int64)
+    for t, k in enumerate(choice):
+        counts[k] += np.bincount(data[t * g.tile : (t + 1) * g.tile], minlength=256)
+    return FIT[stage](counts, 1), choice
+
+
+def encoded(stage: int, data: Bytes, g: Geometry, count: int = 1, seed: int = 0) -> tuple[Any, bytes]:
+    """(tables, payload) of a plane."""
+    if stage == plain.STORED:
+        return None, data.tobytes()
+    if stage == plain.CONSTANT:
+        return None, data[:1].tobytes()
+    if stage == plain.ZSTD:
+        return None, plain.encode_zstd(data, 3)
+    tables, choice = tables_and_choice(stage, data, g, count, seed)
+    work = np.empty(2 * data.size + 64, np.uint8)
+    return tables, b"".join(bytes(part) for part in ENCODE[stage](data, g.tile, choice, tables, work))
+
+
+def decoded(stage: int, payload: bytes, g: Geometry, tables: Any, before: int = 0) -> tuple[Bytes, int]:
+    """(the plane, where the payload ended), with guards around the output that must not change."""
+    body = bytes(before) + payload
+    c = Cursor(memoryview(body), "test", before)
+    room = np.full(g.size + 2 * GUARD, 0xA5, np.uint8)
+    out = room[GUARD : GUARD + g.size]
+    try:
+        where = registry.DECODERS[stage](c, view(body), g, tables, out)
+    finally:
+        assert (room[:GUARD] == 0xA5).all() and (room[GUARD + g.size :] == 0xA5).all()
+    return (out if where < 0 else view(body)[where : where + g.size]), c.at - before
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@given(planes(), st.integers(1, 16), st.integers(0, 99), st.integers(0, 7))
+def test_round_trip(stage: int, plane: tuple[Bytes, Geometry], count: int, seed: int, before: int) -> None:
+    data, g = plane
+    if stage == plain.CONSTANT:
+        data = np.full_like(data, data[0])
+    tables, payload = encoded(stage, data, g, count, seed)
+    back, end = decoded(stage, payload + b"behind it", g, tables, before)
+    assert end == len(payload)
+    assert back.tobytes() == data.tobytes()
+
+
+@pytest.mark.parametrize("stage", TABLED)
+@given(st.integers(1, 16), st.integers(0, 2**32), st.sampled_from([0, 1, 2, 17, 255]), st.integers(1, 500))
+def test_tables_read_back_as_they_were_fitted(stage: int, count: int, seed: int, absent: int, scale: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = (rng.pareto(0.5, (count, 256)) * 3).astype(np.int64).clip(0, 1 << 22)
+    counts[:, rng.choice(256, absent, replace=False)] = 0
+    fitted = FIT[stage](counts, scale)
+    c = Cursor(memoryview(b"\xff" + fitted.raw + b"behind"), "test", 1)
+    read = registry.TABLE_READERS[stage](c, count)
+    assert c.at == 1 + len(fitted.raw)
+    assert (read.raw, read.count, read.stage) == (fitted.raw, count, stage)
+    for field in ("frequencies", "lengths", "decoder", "encoder"):
+        if hasattr(read, field):
+            assert (getattr(read, field) == getattr(fitted, field)).all()
+    present = fitted.frequencies > 0 if stage == rans.RANS else fitted.lengths > 0
+    assert (present | (counts == 0)).all()
+
+
+@pytest.mark.parametrize("stage", TABLED)
+@given(st.binary(max_size=80), st.integers(1, 16))
+def test_tables_of_any_bytes(stage: int, data: bytes, count: int) -> None:
+    c = Cursor(memoryview(data), "test")
+    try:
+        tables = registry.TABLE_READERS[stage](c, count)
+    except CorruptFileError:
+        return
+    assert c.at <= len(data)
+    if stage == rans.RANS:
+        assert (tables.frequencies.sum(axis=1) == 4096).all() and tables.frequencies.max() < 4096
+    else:
+        present = tables.lengths > 0
+        assert ((present << (11 - tables.lengths.astype(np.int64) * present)).sum(axis=1) == 2048).all()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@given(planes(), st.binary(max_size=300), st.integers(1, 5))
+def test_random_payloads(stage: int, plane: tuple[Bytes, Geometry], payload: bytes, count: int) -> None:
+    data, g = plane
+    tables, _ = encoded(stage, data, g, count)
+    try:
+        decoded(stage, payload, g, tables)
+    except CodecError:
+        pass
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@given(planes(), st.integers(1, 5), st.data())
+def test_damaged_payloads(stage: int, plane: tuple[Bytes, Geometry], count: int, data: st.DataObject) -> None:
+    """Bits flipped, bytes cut off, and geometry that belongs to another plane."""
+    original, g = plane
+    tables, payload = encoded(stage, original, g, count)
+    damaged = bytearray(payload)
+    for _ in range(data.draw(st.integers(0, 3))):
+        bit = data.draw(st.integers(0, min(8 * len(damaged), 400) - 1) | st.integers(0, 8 * len(damaged) - 1))
+        damaged[bit >> 3] ^= 1 << (bit & 7)
+    size = max(1, g.size + data.draw(st.sampled_from([0, 0, 1, -1, 64, 5000])))
+    other = Geometry(size, g.tile, -(-size // g.tile))
+    try:
+        decoded(stage, bytes(damaged[: data.draw(st.just(len(damaged)) | st.integers(0, len(damaged)))]), other, tables)
+    except CodecError:
+        pass
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_cut_of_a_payload_is_an_error(stage: int) -> None:
+    data = np.random.default_rng(5).binomial(20, 0.5, 300).astype(np.uint8)
+    g = Geometry(300, 64, 5)
+    tables, payload = encoded(stage, data, g, 3)
+    for end in range(len(payload)):
+        with pytest.raises(CorruptFileError):
+            decoded(stage, payload[:end], g, tables)
+
+
+HUGE = bytes.fromhex("28b52ffd e0 000000000020 0000 010000")  # announces 2^45 bytes
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (b"", "does not decode"),
+        (b"no frame at all", "does not decode"),
+        (zstandard.compress(bytes(99)), "announces 99 bytes, the plane has 100"),
+        (zstandard.ZstdCompressor(write_content_size=False).compress(bytes(99)), "decodes to 99 bytes"),
+        (zstandard.ZstdCompressor(write_content_size=False).compress(bytes(101)), "does not decode"),
+        (zstandard.compress(bytes(100)) + b"!", "does not decode"),
+        (HUGE, "announces 35184372088832 bytes"),
+        (bytes.fromhex("28b52ffd 00 ff 010000"), "window"),
+        (bytes.fromhex("502a4d18 00000000"), "announces 0 bytes"),
+    ],
+)
+def test_zstd_frames_that_lie(frame: bytes, words: str) -> None:
+    with pytest.raises(CorruptFileError, match=words):
+        decoded(plain.ZSTD, varint(len(frame)) + frame, Geometry(100, 10, 10), None)
+
+
+def test_rans_states_below_the_interval() -> None:
+    data = np.arange(100, dtype=np.uint8)
+    g = Geometry(100, 100, 1)
+    tables, payload = encoded(rans.RANS, data, g)
+    with pytest.raises(CorruptFileError, match="below 65536"):
+        decoded(rans.RANS, payload[:1] + (65535).to_bytes(4, "little") + payload[5:], g, tables)
+    with pytest.raises(CorruptFileError, match="does not end where it should"):
+        decoded(rans.RANS, bytes((payload[0] + 1,)) + payload[1:] + b"ab", g, tables)
+
+
+@given(st.integers(1, 16), st.lists(st.integers(0, 15), max_size=50))
+def test_choices_round_trip(tables: int, values: list[int]) -> None:
+    choice = np.array([v % tables for v in values], np.uint8)
+    packed = choices.pack(choice, tables)
+    assert len(packed) == -(-choice.size * choices.bits_for(tables) // 8)
+    c = Cursor(packed, "test")
+    assert choices.read(c, choice.size, tables).tolist() == choice.tolist()
+    c.done()
+
+
+@pytest.mark.parametrize(
+    ("packed", "tiles", "tables", "words"),
+    [
+        (b"\x03", 1, 2, "unused bits"),
+        (b"\x03", 1, 3, "uses table 3, there are 3"),
+        (b"\x10", 1, 9, "unused bits"),
+        (b"\x0f", 1, 15, "uses table 15, there are 15"),
+        (b"", 1, 2, "needs 1 bytes"),
+    ],
+)
+def test_bad_choices(packed: bytes, tiles: int, tables: int, words: str) -> None:
+    with pytest.raises(CorruptFileError, match=words):
+        choices.read(Cursor(packed, "test"), tiles, tables)
