@@ -6,15 +6,13 @@ import threading
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from codec.container import records
-from codec.errors import CodecError, CorruptFileError, UnsupportedVersionError
+from codec.errors import CorruptFileError, UnsupportedVersionError
 from codec.kernels import planes as plane_kernel
 from codec.stages import layout as layouts
 from codec.stages import registry
-from codec.stages.geometry import Bytes, plane_geometry, view
+from codec.stages.geometry import Bytes, plane_geometry, read_only, view
 from codec.stages.layout import UINT, Layout
 from codec.wire import Cursor
 
@@ -37,14 +35,19 @@ class SpanDecoder:
     ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). Raises the typed errors of codec.errors.
     """
 
-    __slots__ = ("_cursor_at", "_head", "_widths", "layout", "vector", "what")
+    __slots__ = ("_cursor_at", "_head", "_ints", "_kernels", "_places", "_shapes", "layout", "what")
 
     def __init__(self, body: bytes | memoryview, what: str) -> None:
         cursor = Cursor(memoryview(body), what)
         self.layout: Layout = layouts.decode(cursor)
         self.what, self._head, self._cursor_at = what, body, cursor.at
-        self.vector = plane_kernel.layout_of(tuple(p.width for p in self.layout.planes))
-        self._widths = (self.layout.shifts, self.layout.widths)
+        lay = self.layout
+        fold = lay.width * 8 - 1 if lay.fold is None else lay.fold
+        self._kernels = plane_kernel.kernels_for(tuple(p.width for p in lay.planes))
+        self._ints = plane_kernel.numbers(lay.tile, fold, lay.window or 0, 255, lay.constant)
+        zeros = [0] * len(lay.planes)
+        self._places = np.array([lay.shifts, lay.widths, zeros, zeros], np.int64)
+        self._shapes = [plane_geometry(lay.chunk, lay.tile, p.width, None) for p in lay.planes]
         if self.layout.chunks > 1:
             cursor.done()
 
@@ -75,8 +78,8 @@ class SpanDecoder:
         elements = (out.size - tail) // lay.width
         body = view(c.data)
         drops = self._drops(c, body, -(-elements // lay.tile)) if lay.drops else _NONE
-        at, values = self._escapes(c, elements) if lay.escapes else (None, None)
-        self._planes(c, body, elements, drops, out[: out.size - tail], at, values)
+        escapes = self._escapes(c, elements) if lay.escapes else (0, 0, 0)
+        self._planes(c, body, elements, drops, out[: out.size - tail] if tail else out, escapes)
         if tail:
             out[out.size - tail :] = np.frombuffer(c.take(tail), np.uint8)
         c.done()
@@ -97,37 +100,29 @@ class SpanDecoder:
             raise c.bad(f"a tile drops {int(drops.max())} planes of {len(self.layout.planes)}")
         return drops
 
-    def _escapes(self, c: Cursor, elements: int) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    def _escapes(self, c: Cursor, elements: int) -> tuple[int, int, int]:
+        """(how many, where their positions lie in the body, where their values)."""
         count = c.u32()
         if count > elements:
             raise c.bad(f"{count} escapes among {elements} elements")
-        at = np.frombuffer(c.take(4 * count), np.dtype("<u4"))
-        values = np.frombuffer(c.take(2 * count), np.dtype("<u2")).astype(np.uint64)
-        if count and (int(at[-1]) >= elements or (at[1:] <= at[:-1]).any() or not values.all()):
-            raise c.bad("escapes are out of order, outside the chunk, or zero")
-        return at, values
+        return count, c.skip(4 * count), c.skip(2 * count)
 
     def _planes(
-        self,
-        c: Cursor,
-        body: Bytes,
-        elements: int,
-        drops: Bytes,
-        out: Bytes,
-        at: NDArray[np.uint32] | None,
-        values: NDArray[np.uint64] | None,
+        self, c: Cursor, body: Bytes, elements: int, drops: Bytes, out: Bytes, escapes: tuple[int, int, int]
     ) -> None:
         lay = self.layout
-        count = len(lay.planes)
-        direct = lay.width == 1 and count == 1 and lay.planes[0].width == 8 and lay.fold is None
+        planes = lay.planes
+        direct = lay.width == 1 and len(planes) == 1 and planes[0].width == 8 and lay.fold is None
         direct = direct and not (lay.window or lay.constant or lay.drops or lay.escapes)
-        shapes = [
-            plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
-            for k, p in enumerate(lay.planes)
-        ]
+        shapes = self._shapes
+        if lay.drops or elements != lay.chunk:
+            shapes = [
+                plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
+                for k, p in enumerate(planes)
+            ]
         scratch = out if direct else _scratch(sum(g.size for g in shapes) + 16)
-        inside, cursor, used = np.zeros(count, np.uint8), np.zeros(count, np.int64), 0
-        for k, (p, g) in enumerate(zip(lay.planes, shapes, strict=True)):
+        places, used = self._places.copy(), 0
+        for k, (p, g) in enumerate(zip(planes, shapes, strict=True)):
             stage = c.u8()
             decoder = registry.DECODERS.get(stage)
             if decoder is None:
@@ -135,48 +130,22 @@ class SpanDecoder:
             if stage in registry.TABLE_READERS and (p.tables is None or p.tables.stage != stage):
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
             where = decoder(c, body, g, p.tables, scratch[used : used + g.size])
-            inside[k], cursor[k] = where >= 0, where if where >= 0 else used
+            places[plane_kernel.CURSOR, k] = where if where >= 0 else used
+            places[plane_kernel.INSIDE, k] = where >= 0
             used += g.size if where < 0 else 0
-        if direct:
-            if count and inside[0]:
-                out[:] = body[cursor[0] : cursor[0] + out.size]
-            return
+            if direct:
+                if where >= 0:
+                    out[:] = body[where : where + out.size]
+                return
         kind = UINT[lay.width]
-        fold = lay.width * 8 - 1 if lay.fold is None else lay.fold
-        escaped = at is not None and at.size > 0
         aligned = out.ctypes.data % lay.width == 0
         target = out.view(kind) if aligned else np.empty(elements, kind)
-        plane_kernel.merge(
-            self.vector, kind(lay.constant), target, lay.tile, fold, lay.window or 0, drops, *self._widths, body, view(scratch), inside, cursor, _ZEROS,
-        )  # fmt: skip
-        if escaped:
-            assert at is not None and values is not None
-            self._put_escapes(c, target, at, values, drops, fold)
+        self._kernels.merge(target, self._ints, drops, places, body, read_only(scratch), _ZEROS)
+        count, at, values = escapes
+        if count:
+            shift = planes[-1].shift
+            kernel = plane_kernel.put_escapes
+            if kernel(target, self._ints, drops, shift, len(planes), body, at, values, count) < 0:
+                raise c.bad("escapes are zero, out of order, outside the chunk, or in a tile without the last plane")
         if not aligned:
             out[:] = target.view(np.uint8)
-
-    def _put_escapes(
-        self,
-        c: Cursor,
-        target: NDArray[np.unsignedinteger],
-        at: NDArray[np.uint32],
-        values: NDArray[np.uint64],
-        drops: Bytes,
-        fold: int,
-    ) -> None:
-        """Step 3 of FORMAT.md, section 5, after step 4: moving bits commutes with OR."""
-        lay, kind = self.layout, UINT[self.layout.width]
-        if lay.drops and (drops[at // lay.tile] >= len(lay.planes)).any():
-            raise c.bad("escape in a tile without the last plane")
-        y = (values << np.uint64(lay.planes[-1].shift)).astype(kind)
-        f, one = kind(fold), kind(1)
-        low, high = y & kind((1 << fold) - 1), y >> f
-        target[at] |= low | (high >> one) << f | (high & one) << kind(8 * lay.width - 1)
-
-
-def open_span(record: memoryview, name: str, at: int, what: str) -> SpanDecoder:
-    """The decoder of a whole span record that lies at offset ``at`` of the file ``name``."""
-    try:
-        return SpanDecoder(records.body_of(record, records.SPAN, name, at), what)
-    except CodecError:
-        raise

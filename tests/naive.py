@@ -134,3 +134,111 @@ def fold(x: int, bits: int, f: int) -> int:
 
 def unfold(y: int, bits: int, f: int) -> int:
     return y & ((1 << f) - 1) | (y >> (f + 1)) << f | (y >> f & 1) << (bits - 1)
+
+
+class Bits:
+    """Bits of bytes, low bit of each first. Raises EOFError at the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.bits = [byte >> k & 1 for byte in data for k in range(8)]
+        self.at = 0
+
+    def one(self) -> int:
+        if self.at >= len(self.bits):
+            raise EOFError
+        self.at += 1
+        return self.bits[self.at - 1]
+
+    def low_first(self, count: int) -> int:
+        return sum(self.one() << k for k in range(count))
+
+    def high_first(self, count: int) -> int:
+        return sum(self.one() << k for k in reversed(range(count)))
+
+    def difference(self) -> int:
+        """0, +1, -1, +2, ... as ones closed by a zero, at most 24 ones."""
+        ones = 0
+        while self.one():
+            ones += 1
+            if ones > 24:
+                raise EOFError
+        return (ones + 1) // 2 if ones % 2 else -(ones // 2)
+
+
+def bytes_of(bits: str) -> bytes:
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[a : a + 8][::-1], 2) for a in range(0, len(bits), 8))
+
+
+def _low_first(value: int, count: int) -> str:
+    return format(value, f"0{count}b")[::-1]
+
+
+def _difference(step: int) -> str:
+    return "1" * (2 * step - 1 if step > 0 else -2 * step) + "0"
+
+
+def write_table(freq: Sequence[int], filler: int, precision: int) -> bytes:
+    """A frequency table (stages/2_rans.md). The frequencies must be ones that the precision can say."""
+    used = [s for s, f in enumerate(freq) if f]
+    first, last = used[0], used[-1]
+    bits = _low_first(first, 8) + _low_first(last - first, 8) + _low_first(filler - first, 8) + _low_first(precision, 4)
+    before = 1
+    for s in range(first, last + 1):
+        if s != filler:
+            b = freq[s].bit_length()
+            bits += _difference(b - before) + format(freq[s], "b")[1 : 1 + precision] * (b > 1)
+            before = b
+    return bytes_of(bits)
+
+
+def read_table(data: bytes) -> tuple[list[int], int] | None:
+    """(frequencies, bytes used) of the table at the front of ``data``; None if it is corrupt."""
+    src = Bits(data)
+    freq = [0] * 256
+    try:
+        first, span, filler, precision = (src.low_first(n) for n in (8, 8, 8, 4))
+        if span < 1 or first + span > 255 or filler > span:
+            return None
+        b = 1
+        for s in range(first, first + span + 1):
+            if s != first + filler:
+                b += src.difference()
+                if not 0 <= b <= 12:
+                    return None
+                kept = max(0, min(precision, b - 1))
+                freq[s] = ((1 << kept) + src.high_first(kept)) << (b - 1 - kept) if b else 0
+    except EOFError:
+        return None
+    freq[first + filler] = 4096 - sum(freq)
+    return (freq, -(-src.at // 8)) if 1 <= freq[first + filler] <= 4095 else None
+
+
+def write_lengths(lengths: Sequence[int]) -> bytes:
+    """Code lengths (stages/3_huffman.md)."""
+    used = [s for s, n in enumerate(lengths) if n]
+    bits = _low_first(used[0], 8) + _low_first(used[-1] - used[0], 8)
+    before = 5
+    for s in range(used[0], used[-1] + 1):
+        bits += _difference(lengths[s] - before)
+        before = lengths[s]
+    return bytes_of(bits)
+
+
+def read_lengths(data: bytes) -> tuple[list[int], int] | None:
+    """(code lengths, bytes used); None if they are corrupt or not complete."""
+    src = Bits(data)
+    lengths = [0] * 256
+    try:
+        first, span = src.low_first(8), src.low_first(8)
+        if span < 1 or first + span > 255:
+            return None
+        n = 5
+        for s in range(first, first + span + 1):
+            n += src.difference()
+            if not 0 <= n <= 11:
+                return None
+            lengths[s] = n
+    except EOFError:
+        return None
+    return (lengths, -(-src.at // 8)) if sum(2048 >> n for n in lengths if n) == 2048 else None

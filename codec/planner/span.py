@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -156,17 +157,16 @@ def split(
         plane_geometry(x.size, layout.tile, p.width, drops <= k if drops.size else None).size
         for k, p in enumerate(layout.planes)
     ]
-    starts = np.cumsum([0, *sizes], dtype=np.int64)
+    starts = [0, *itertools.accumulate(sizes)]
     at, value = np.empty(room, np.uint32), np.empty(room, np.uint16)
-    kind = UINT[layout.width]
-    found = plane_kernel.split(
-        plane_kernel.layout_of(tuple(p.width for p in layout.planes)), kind(layout.constant), x, layout.tile,
-        8 * layout.width - 1 if layout.fold is None else layout.fold, layout.window or 0, span, drops,
-        layout.shifts, layout.widths, out, starts[:-1].copy(), np.empty(layout.tile, np.uint8), at, value,
-    )  # fmt: skip
+    places = np.array([layout.shifts, layout.widths, starts[:-1]], np.int64)
+    fold = 8 * layout.width - 1 if layout.fold is None else layout.fold
+    ints = plane_kernel.numbers(layout.tile, fold, layout.window or 0, span, layout.constant)
+    kernels = plane_kernel.kernels_for(tuple(p.width for p in layout.planes))
+    found = kernels.split(x, ints, drops, places, out, np.empty(layout.tile, np.uint8), at, value)
     if found < 0:
         return None
-    return [out[a:b] for a, b in pairwise(starts)], at[:found], value[:found]
+    return [out[a:b] for a, b in itertools.pairwise(starts)], at[:found], value[:found]
 
 
 def room_for(layout: Layout, elements: int) -> int:

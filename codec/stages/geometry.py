@@ -18,6 +18,13 @@ def view(data: Any) -> Bytes:
     return array
 
 
+def read_only(array: Bytes) -> Bytes:
+    """The same bytes, read-only."""
+    out = array[:]
+    out.flags.writeable = False
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """One plane of one chunk: ``size`` bytes in ``tiles`` tiles of ``tile`` bytes, of which the last may be shorter."""

@@ -61,12 +61,17 @@ def fit_tables(counts: NDArray[np.int64], scale: int) -> HuffmanTables:
     return _laid_out(b"".join(raw), lengths)
 
 
-def encode(plane: Bytes, tile: int, choice: Bytes, tables: HuffmanTables, work: Bytes) -> list[bytes | memoryview]:
-    """Payload, as parts. ``work`` is uint8[>= 2 * plane + 64]; the last part lies in it."""
+def encode(
+    plane: Bytes, tile: int, choice: Bytes, tables: HuffmanTables, work: Bytes
+) -> list[bytes | memoryview] | None:
+    """Payload, as parts; None if a byte occurs that its tile's table does not have.
+
+    ``work`` is uint8[>= 2 * plane + 64]; the last part lies in it.
+    """
     sizes = np.zeros(4, np.int64)
     total = kernel.encode(plane, plane.size, tile, choice, tables.encoder, work, sizes)
     if total < 0:
-        raise ValueError(f"work of {work.size} bytes is too small for {plane.size}")
+        return None
     return [b"".join(varint(int(s)) for s in sizes), choices.pack(choice, tables.count), work.data[:total]]
 
 

@@ -134,7 +134,11 @@ FRONT = varint(0) + b"\0" + text("") + text("")
         (b"\1" + varint(2**30) + b"a", CorruptFileError, "out of 1"),
         (b"\1\1nothing", CorruptFileError, "does not decompress"),
         (b"\1\5" + zstandard.compress(b"four"), CorruptFileError, "frame that announces 4"),
-        (b"\1\5" + zstandard.ZstdCompressor(write_content_size=False).compress(b"four"), CorruptFileError, "to 4 bytes"),
+        (
+            b"\1\5" + zstandard.ZstdCompressor(write_content_size=False).compress(b"four"),
+            CorruptFileError,
+            "to 4 bytes",
+        ),
         (b"\1\3" + zstandard.ZstdCompressor(write_content_size=False).compress(bytes(9000)), CorruptFileError, "decom"),
         (b"\1\4" + zstandard.compress(b"four") + b"!", CorruptFileError, "does not decompress"),
         # a frame of some bytes that announces 2^45

@@ -82,67 +82,29 @@ def expected(c: dict[str, Any], shifts: list[int]) -> tuple[list[bytes], list[tu
 def test_same_planes_as_the_oracle(vector: bool, c: dict[str, Any]) -> None:
     widths = c["widths"]
     shifts = [sum(widths[:p]) for p in range(len(widths))]
-    layout = planes.layout_of(tuple(widths)) if vector else ()
+    kernels = planes.kernels_for(tuple(widths)) if vector else planes._make(0)
     sizes = [sum(-(-len(r) * w // 8) for r in naive.tiles_of(c["src"].size, c["tile"])) for w in widths]
     starts = np.cumsum([0, *sizes[:-1]]).astype(np.int64)
     out = np.zeros(sum(sizes), np.uint8)
     kind = c["src"].dtype.type
     at, value = np.zeros(600, np.uint32), np.zeros(600, np.uint64)
-    sh, wi = np.array(shifts, np.int64), np.array(widths, np.int64)
-    cursor = starts.copy()
-    found = planes.split(
-        layout,
-        kind(0),
-        c["src"],
-        c["tile"],
-        c["fold"],
-        c["window"],
-        c["span"],
-        c["drops"],
-        sh,
-        wi,
-        out,
-        cursor,
-        ROOM.copy(),
-        at,
-        value,
-    )
+    ints = planes.numbers(c["tile"], c["fold"], c["window"], c["span"], 0)
+    places = np.array([shifts, widths, starts, [p % 2 for p in range(len(widths))]], np.int64)
+    moved = places.copy()
+    found = kernels.split(c["src"], ints, c["drops"], moved, out, ROOM.copy(), at, value)
+    cursor = moved[planes.CURSOR]
     want, escapes, back = expected(c, shifts)
     got = [out[a:b].tobytes() for a, b in zip(starts, cursor, strict=True)]
     assert got == want
     assert list(zip(at[:found].tolist(), value[:found].tolist(), strict=True)) == escapes
 
     dst = np.zeros(c["src"].size, kind)
-    inside = np.array([p % 2 for p in range(len(widths))], np.uint8)
-    planes.merge(
-        layout,
-        kind(0),
-        dst,
-        c["tile"],
-        c["fold"],
-        c["window"],
-        c["drops"],
-        sh,
-        wi,
-        out,
-        out,
-        inside,
-        starts.copy(),
-        ROOM,
-    )
+    kernels.merge(dst, ints, c["drops"], places.copy(), out, out, ROOM)
     assert dst.tolist() == back
 
 
 def test_too_many_escapes_are_reported() -> None:
     src = np.full(100, 0x8000 - 1, np.uint16)
-    args = (np.uint16(0), src, 64, 15, 5, 255, NONE, np.array([0], np.int64), np.array([8], np.int64))
-    found = planes.split(
-        (),
-        *args,
-        np.zeros(100, np.uint8),
-        np.zeros(1, np.int64),
-        ROOM,
-        np.zeros(9, np.uint32),
-        np.zeros(9, np.uint16),
-    )
-    assert found == -1
+    ints, places = planes.numbers(64, 15, 5, 255, 0), np.array([[0], [8], [0], [0]], np.int64)
+    escapes = np.zeros(9, np.uint32), np.zeros(9, np.uint16)
+    assert planes._make(0).split(src, ints, NONE, places, np.zeros(100, np.uint8), ROOM.copy(), *escapes) == -1
