@@ -32,7 +32,7 @@ def _scratch(size: int) -> Bytes:
 class SpanDecoder:
     """One span, from its span record's body: decodes its chunks, in any order, from any thread.
 
-    ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). Raises the typed errors of codec.errors.
+    ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). Raises the errors of codec.errors.
     """
 
     __slots__ = ("_cursor_at", "_head", "_ints", "_kernels", "_places", "_shapes", "layout", "what")
@@ -83,7 +83,7 @@ class SpanDecoder:
         if tail:
             out[out.size - tail :] = np.frombuffer(c.take(tail), np.uint8)
         c.done()
-        actual = xxh3_64_intdigest(out)
+        actual = xxh3_64_intdigest(out.data)
         if actual != stored:
             raise CorruptFileError(
                 f"{c.what}: stored checksum {stored:#018x} but decoded bytes hash to {actual:#018x} (damaged)"

@@ -114,10 +114,8 @@ class _Coder:
         planes = tuple(p if k in self.used else replace(p, tables=None) for k, p in enumerate(self.layout.planes))
         head = layout.encode(replace(self.layout, planes=planes))
         body = self.out[: self.at].tobytes()
-        if self.sizes:
-            out = [records.record(records.SPAN, head), body]
-        else:
-            out = [records.record(records.SPAN, head, body)]
+        span, chunks = ((head,), [body]) if self.sizes else ((head, body), [])
+        out = [records.record(records.SPAN, *span), *chunks]
         fields = {"tables": sum(len(p.tables.raw) for p in planes if p.tables is not None), **self.fields}
         fields["headers"] = sum(map(len, out)) - sum(fields.values())
         return EncodedSpan(out, SpanEntry(self.layout.length, len(out[0]), self.sizes), fields)
@@ -128,7 +126,7 @@ class _Coder:
         raw = self.source[first:stop]
         elements = min(lay.chunk, lay.elements - number * lay.chunk)
         body = raw[: elements * lay.width]
-        self.put(xxh3_64_intdigest(raw).to_bytes(8, "little"))
+        self.put(xxh3_64_intdigest(raw.data).to_bytes(8, "little"))
         drops = plan.drops(number * lay.chunk // lay.tile, -(-elements // lay.tile))
         if lay.drops:
             for part in _drops(drops):

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from codec.access import FileSource, opened
 from codec.container import index as indexes
 from codec.container import records
 from codec.dtypes import DTYPES, DType
@@ -24,7 +25,6 @@ from codec.planner.levels import level_of
 from codec.report import Estimate
 from codec.sources import segments_of
 from codec.sources.segment import Segment
-from codec.storage import FileSource, opened
 
 #: Bytes to code: a twentieth of the file, and these at least.
 SAMPLED_PART: Final = 20

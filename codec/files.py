@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from codec import reader, writer
+from codec.access import BytesSource, FileSource, opened
 from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError, MismatchError, SourceChangedError
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
-from codec.storage import AtomicFile, BytesOriginal, BytesSource, FileSource, StreamOriginal, opened
+from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
+from codec.streaming import decode_stream
 
 SUFFIX = ".weft"
 PathOrFile = str | os.PathLike[str] | BinaryIO
@@ -28,10 +30,11 @@ def compress(
 ) -> bytes:
     """Compress bytes or an array in memory.
 
-    ``data``: any bytes-like, or a numpy array (any shape; copied if not contiguous). ``dtype``: element type of the bytes as numpy,
-    safetensors or torch spells it; by default the array's own, and for plain bytes whatever the content shows (a safetensors file
-    is recognised). ``shape``: of the tensor, for plain bytes. ``threads``: None for all processors. A blob carries no SHA-256 of the
-    original, only a 64-bit checksum of each chunk: SHA-256 would take longer than the rest.
+    ``data``: any bytes-like, or a numpy array (any shape; copied if not contiguous). ``dtype``: element type
+    of the bytes as numpy, safetensors or torch spells it; by default the array's own, and for plain bytes
+    whatever the content shows (a safetensors file is recognised). ``shape``: of the tensor, for plain bytes.
+    ``threads``: None for all processors. A blob carries no SHA-256 of the original, only a 64-bit checksum of
+    each chunk: SHA-256 would take longer than the rest.
 
     Raises ValueError for an unknown type or level, or a shape that does not fit.
 
@@ -86,17 +89,18 @@ def decompress(blob: Any, threads: int | None = 1) -> bytes:
 
 
 def _new_bytes(size: int) -> tuple[bytes, Any]:
-    """A bytes object of at least 2 bytes (the interpreter shares smaller ones) that is not filled yet, and a writable uint8 array over it.
+    """A bytes object that is not filled yet, and a writable uint8 array over it.
 
-    The C API allows writing to a new bytes object that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it
-    took a third of the time of decoding.
+    ``size`` is at least 2: the interpreter shares smaller ones. The C API allows writing to a new bytes object
+    that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it took a third of the
+    time of decoding.
     """
     create = ctypes.pythonapi.PyBytes_FromStringAndSize
     create.restype, create.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_ssize_t]
     new: bytes = create(None, size)
     source = np.frombuffer(new, np.uint8)
     room = (ctypes.c_uint8 * size).from_address(source.ctypes.data)
-    return new, np.frombuffer(room, np.uint8)
+    return new, np.ctypeslib.as_array(room)
 
 
 def decompress_into(blob: Any, out: Any, threads: int | None = 1) -> int:
@@ -134,10 +138,11 @@ def compress_file(
     progress: Progress | None = None,
     force: bool = False,
 ) -> Report:
-    """Compress a file; by default to ``src + ".weft"``. Either side may be a binary file object: then front to back, in bounded memory.
+    """Compress a file; by default to ``src + ".weft"``, in bounded memory.
 
-    The output appears under its name only when it is complete and synced. Raises OSError (FileExistsError unless ``force``),
-    SourceChangedError, ValueError.
+    Either side may be a binary file object: it is then read or written front to back. The output appears under its
+    name only when it is complete and synced. Raises OSError (FileExistsError unless ``force``), SourceChangedError,
+    ValueError.
 
     >>> import codec, pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.bin"
@@ -155,9 +160,8 @@ def compress_file(
         def run(sink: Any) -> Report:
             report = writer.write(original, sink, level=level, threads=threads, progress=progress, name=name)
             after = _status(file)
-            if size is not None and before is not None and after is not None:
-                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                    raise SourceChangedError(f"{name}: changed while being read; nothing was written")
+            if size is not None and _state(before) != _state(after):
+                raise SourceChangedError(f"{name}: changed while being read; nothing was written")
             return report
 
         if dst is not None and hasattr(dst, "write"):
@@ -175,10 +179,11 @@ def decompress_file(
     progress: Progress | None = None,
     force: bool = False,
 ) -> Report:
-    """Give back the original of a weft file; by default under its name without ".weft". Either side may be a binary file object.
+    """Give back the original of a weft file; by default under its name without ".weft".
 
-    Every chunk's checksums are verified; the SHA-256 of the whole is checked by :func:`verify_file`, and when the input or output is a stream.
-    Raises OSError (FileExistsError unless ``force``) and the errors of codec.errors.
+    Either side may be a binary file object. Every chunk's checksums are verified; the SHA-256 of the whole is
+    checked by :func:`verify_file`, and here when the input or the output is a stream. Raises OSError
+    (FileExistsError unless ``force``) and the errors of codec.errors.
     """
     began = time.perf_counter()
     workers = thread_count(threads)
@@ -219,7 +224,7 @@ def _decompress_stream(
             if progress is not None:
                 progress(done, None)
 
-        index, stored = reader.decode_stream(StreamOriginal(_unbuffered(file)).read_bytes, give, name)
+        index, stored = decode_stream(StreamOriginal(_unbuffered(file)).read_bytes, give, name)
         return Report(index.original, stored, time.perf_counter() - began, 1, index.sha256.hex())
 
     if dst is not None and hasattr(dst, "write"):
@@ -232,9 +237,10 @@ def _decompress_stream(
 def verify_file(
     path: PathOrFile, *, against: PathOrFile | None = None, threads: int | None = None, progress: Progress | None = None
 ) -> Report:
-    """Decode everything, check every checksum and the SHA-256, write nothing. ``against``: compare with an original, byte for byte.
+    """Decode everything, check every checksum and the SHA-256, write nothing.
 
-    Raises the errors of codec.errors; MismatchError if ``against`` differs, naming the first byte.
+    ``against``: compare with an original, byte for byte. Raises the errors of codec.errors; MismatchError if
+    ``against`` differs, naming the first byte.
     """
     import hashlib
 
@@ -282,6 +288,11 @@ def _status(file: Any) -> os.stat_result | None:
         return None
 
 
+def _state(status: os.stat_result | None) -> tuple[int, int] | None:
+    """What shows that a file was written to: size and time."""
+    return None if status is None else (status.st_size, status.st_mtime_ns)
+
+
 def _unbuffered(file: Any) -> Any:
     """Something with readinto that gives what it has."""
     if hasattr(file, "readinto"):
@@ -322,6 +333,6 @@ def _path(src: Any) -> Any:
 
 
 def _without_suffix(name: str) -> str:
-    if not name.endswith(SUFFIX) or os.path.basename(name) == SUFFIX:
+    if not name.endswith(SUFFIX) or os.path.split(name)[1] == SUFFIX:
         raise ValueError(f"{name}: does not end with {SUFFIX}: say where the output goes (dst, -o)")
     return name[: -len(SUFFIX)]

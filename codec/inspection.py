@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+from codec.access import FileSource, opened
 from codec.reader import WeftFile
 from codec.report import FileInfo
-from codec.storage import FileSource, opened
 
 
 def inspect_file(path: str | os.PathLike[str] | BinaryIO) -> FileInfo:

@@ -1,22 +1,20 @@
-"""Weft -> original: by the index, any part of it; from a stream, front to back."""
+"""Weft -> original by the index: any part of it, in any order. Imports numpy and numba only when it decodes."""
 
 from __future__ import annotations
 
 import bisect
-import hashlib
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from codec.container import index as indexes
 from codec.container import records
 from codec.errors import CorruptFileError, TruncatedFileError
 from codec.report import FileInfo, TensorInfo
-from codec.stages.geometry import Bytes
+
+if TYPE_CHECKING:
+    from codec.stages.geometry import Bytes
 
 #: Stored bytes read at the end of a file in the hope that the index is among them.
 TAIL_BYTES = 1 << 16
@@ -151,92 +149,17 @@ class WeftFile:
         if a == task.begin and b == task.end:
             self.run(task, out[a - begin : b - begin])
             return
+        import numpy as np
+
         piece = np.empty(task.end - task.begin, np.uint8)
         self.run(task, piece)
         out[a - begin : b - begin] = piece[a - task.begin : b - task.begin]
 
     def read(self, begin: int, end: int) -> Bytes:
         """Bytes begin..end of the original (uint8)."""
+        import numpy as np
+
         out = np.empty(max(0, end - begin), np.uint8)
         for task in self.tasks(begin, end) if out.size else ():
             self.run_into(task, begin, out)
         return out
-
-
-def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], name: str) -> tuple[indexes.Index, int]:
-    """Decode a weft file front to back. Returns (its index, stored bytes).
-
-    ``read(n)`` gives n bytes, fewer only at the end. Each chunk is checked before it goes out; SHA-256 at the end.
-    """
-    from codec.decode import SpanDecoder
-
-    at, done = 0, 0
-    sha = hashlib.sha256()
-
-    def exactly(size: int) -> memoryview:
-        nonlocal at
-        data = read(size)
-        at += len(data)
-        if len(data) < size:
-            raise TruncatedFileError(f"{name}: ends after {at} bytes, within a record")
-        return memoryview(data)
-
-    def record() -> tuple[int, memoryview, int]:
-        start = at
-        head = exactly(records.HEAD_BYTES)
-        kind, size = records.frame_size(head, name, start)
-        whole = memoryview(bytes(head) + bytes(exactly(size - records.HEAD_BYTES)))
-        return kind, records.body_of(whole, kind, name, start), size
-
-    def give(out: Bytes) -> None:
-        nonlocal done
-        sha.update(out.data)
-        sink(out.data)
-        done += out.size
-
-    front = read(records.HEADER_BYTES)
-    at += len(front)
-    records.check_header(front, name)
-    seen: list[indexes.SpanEntry] = []
-    while True:
-        start = at
-        kind, body, size = record()
-        if kind == records.INDEX:
-            break
-        if kind != records.SPAN:
-            raise CorruptFileError(f"{name}: chunk record at byte {start}, where a span should begin")
-        decoder = SpanDecoder(body, f"{name}: bytes from {done}")
-        entry = indexes.SpanEntry(decoder.layout.length, size)
-        if decoder.inline:
-            out = np.empty(decoder.layout.length, np.uint8)
-            decoder.decode_inline(out)
-            give(out)
-        for number in range(0 if decoder.inline else decoder.layout.chunks):
-            start = at
-            kind, body, size = record()
-            if kind != records.CHUNK:
-                raise CorruptFileError(f"{name}: record of kind {kind} at byte {start}, where a chunk should be")
-            a, b = decoder.layout.chunk_range(number)
-            out = np.empty(b - a, np.uint8)
-            decoder.decode_chunk(number, body, out)
-            give(out)
-            entry.chunks.append(size)
-        seen.append(entry)
-    index = indexes.decode(body, name)
-    end = bytes(read(records.TRAILER_BYTES + 1))
-    at += len(end)
-    records.check_trailer(end[: records.TRAILER_BYTES], start + size + records.TRAILER_BYTES, name)
-    if len(end) != records.TRAILER_BYTES:
-        raise CorruptFileError(f"{name}: goes on behind its trailer")
-    if records.check_trailer(end, at, name) != (start, size):
-        raise CorruptFileError(f"{name}: trailer does not point at the index")
-    if index.spans != seen or index.original != done:
-        raise CorruptFileError(f"{name}: the index does not list the records that were read")
-    if index.sha256 and index.sha256 != sha.digest():
-        raise CorruptFileError(f"{name}: SHA-256 of the original is {index.sha256.hex()}, decoded {sha.hexdigest()}")
-    return index, at
-
-
-def elapsed(since: float) -> float:
-    """Seconds since a perf_counter reading."""
-    return time.perf_counter() - since

@@ -1,19 +1,16 @@
-"""Bytes in and out: files, streams and buffers, and output that appears only when it is complete."""
+"""Originals to read, in memory or front to back, and output that appears only when it is complete."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-import stat
 import threading
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from codec.errors import TruncatedFileError
 from codec.stages.geometry import Bytes, view
 
 #: Written bytes after which a background thread asks the system to begin writing them to the disk.
@@ -77,53 +74,6 @@ class StreamOriginal:
         return self.read(size).tobytes()
 
 
-class BytesSource:
-    """A weft file in memory."""
-
-    def __init__(self, data: Any, name: str = "blob") -> None:
-        self._data = memoryview(data).cast("B")
-        self.name, self.size = name, len(self._data)
-
-    def read_at(self, offset: int, size: int) -> memoryview:
-        """See codec.reader.Source."""
-        if offset < 0 or offset + size > self.size:
-            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
-        return self._data[offset : offset + size]
-
-
-class FileSource:
-    """A weft file on disk, or any seekable binary file object."""
-
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file, self.name = file, name
-        self._lock = threading.Lock()
-        try:
-            self._fd = file.fileno() if hasattr(os, "pread") else -1
-        except (OSError, AttributeError):
-            self._fd = -1
-        if self._fd >= 0 and not stat.S_ISREG(os.fstat(self._fd).st_mode):
-            self._fd = -1
-        self.size = os.fstat(self._fd).st_size if self._fd >= 0 else file.seek(0, os.SEEK_END)
-
-    def read_at(self, offset: int, size: int) -> memoryview:
-        """See codec.reader.Source."""
-        if offset < 0 or offset + size > self.size:
-            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
-        parts, at = [], offset
-        while at < offset + size:
-            if self._fd >= 0:
-                part = os.pread(self._fd, offset + size - at, at)
-            else:
-                with self._lock:
-                    self._file.seek(at)
-                    part = self._file.read(offset + size - at)
-            if not part:
-                raise TruncatedFileError(f"{self.name}: gave no bytes at {at}; it became shorter while being read")
-            parts.append(part)
-            at += len(part)
-        return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
-
-
 class AtomicFile:
     """A new file that appears under its name only when complete and on the disk.
 
@@ -133,7 +83,7 @@ class AtomicFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, force: bool = False, mode: int | None = None) -> None:
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
         self._force = force
         if not force and os.path.lexists(self.path):
             raise FileExistsError(17, "output exists; use --force (force=True) to replace it", self.path)
@@ -145,7 +95,10 @@ class AtomicFile:
         start = os.fsencode(base)[:80].decode("utf-8", "ignore")
         self._temporary = os.path.join(self._folder, f".{start}.{secrets.token_hex(6)}.tmp")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        self.fd = os.open(self._temporary, flags, 0o666)
+        try:
+            self.fd = os.open(self._temporary, flags, 0o666)
+        except OSError as e:
+            raise type(e)(e.errno, e.strerror, self.path) from None
         self._unsynced = 0
         self._syncing: threading.Thread | None = None
         self._sync_error: OSError | None = None
@@ -223,14 +176,3 @@ class AtomicFile:
             os.close(self.fd)
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
-
-
-@contextlib.contextmanager
-def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
-    """A binary file object and its name for messages, from a path or a file object (which is left open)."""
-    if hasattr(path, "read"):
-        yield path, str(getattr(path, "name", "stream"))
-        return
-    name = os.fspath(path)
-    with open(name, "rb", buffering=0) as file:
-        yield file, os.fsdecode(name)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from codec.access import FileSource, opened
 from codec.container.index import TensorEntry, tensor_offsets
 from codec.dtypes import DTYPES, DType
 from codec.engine import in_order, thread_count
@@ -26,7 +27,7 @@ from codec.reader import Task, WeftFile
 from codec.report import Report
 from codec.sources.safetensors import NotSafetensorsError, metadata_of
 from codec.stages.geometry import Bytes
-from codec.storage import AtomicFile, BytesOriginal, FileSource, opened
+from codec.storage import AtomicFile, BytesOriginal
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 

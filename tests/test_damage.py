@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import codec
+from codec.access import BytesSource
 from codec.container import index as indexes
 from codec.container import records
 from codec.reader import WeftFile, decode_stream
-from codec.storage import BytesSource
 from tests.sources.headers import file_of
 
 

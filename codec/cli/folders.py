@@ -86,7 +86,7 @@ def _is_coded(path: Path, size: int, *, compressing: bool) -> bool:
 
 
 def _link(root: Path, path: Path, place: Path, *, compressing: bool) -> Job:
-    says = os.readlink(path)  # noqa: PTH115  # verbatim: a Path would turn ./a into a
+    says = os.readlink(path)  # verbatim: a Path would turn ./a into a
     if Path(says).is_absolute():
         return _refused(path, f"is a link to the absolute path {says}; make it relative, or leave it out")
     # As it is spelled, since in the output other folders lie around it; and as the disk resolves it.
@@ -122,7 +122,7 @@ def copy_file(source: str, target: str, *, force: bool) -> int:
     _check_absent(target, force=force)
     handle, temporary = tempfile.mkstemp(prefix=".codec-", dir=Path(target).parent)
     try:
-        with Path(source).open("rb") as original, open(handle, "wb") as copy:  # noqa: PTH123  # a descriptor
+        with Path(source).open("rb") as original, open(handle, "wb") as copy:  # a descriptor
             shutil.copyfileobj(original, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())

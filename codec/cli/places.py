@@ -127,7 +127,7 @@ def _standard(name: str, stream: object) -> BinaryIO:
 
 def _is_special(path: str) -> bool:
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  # "" must not become "."
+        mode = os.stat(path).st_mode  # "" must not become "."
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -354,10 +354,10 @@ def _make(layout: int) -> Kernels:
     def merge(dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
         """Planes -> elements, without escapes.
 
-        dst uintW[n], contiguous; ints from ``numbers``; a plane begins at its cursor, which moves to its end, of ``payload`` if its INSIDE is
-        1, else of ``scratch`` (both uint8); zeros uint8[>= tile], all 0. The caller has checked that each
-        plane's bytes lie within its array, as the geometry counts them, and that shifts and fold are less than
-        the element's width; nothing depends on what the bytes are.
+        dst uintW[n], contiguous; ints from ``numbers``; a plane begins at its cursor, which moves to its end,
+        of ``payload`` if its INSIDE is 1, else of ``scratch`` (both uint8); zeros uint8[>= tile], all 0. The
+        caller has checked that each plane's bytes lie within its array, as the geometry counts them, and that
+        shifts and fold are less than the element's width; nothing depends on what the bytes are.
         """
         n, planes, kind = dst.size, places.shape[1], dst.dtype.type
         tile, fold, window, constant = ints[0], ints[1], ints[2], kind(np.uint64(ints[4]))
@@ -389,10 +389,12 @@ def _make(layout: int) -> Kernels:
 
 @njit(nogil=True, cache=True)
 def put_escapes(dst, ints, drops, shift, planes, payload, at, values, count):  # type: ignore[no-untyped-def]
-    """OR escapes into merged elements. 0, or -1 if one is zero, out of order, outside, or in a tile without the last plane.
+    """OR escapes into merged elements. -1 if one is zero, out of order, outside, or where there is no last
+    plane; else 0.
 
-    ``count`` positions, u32, lie at payload[at:], and as many values, u16, at payload[values:]; the caller has checked that they do.
-    Moving bits commutes with OR, so each value is moved to where the sign's fold puts it and added to the element.
+    ``count`` positions, u32, lie at payload[at:], and as many values, u16, at payload[values:]; the caller has
+    checked that they do. Moving bits commutes with OR, so each value is moved to where the sign's fold puts it
+    and added to the element.
     """
     kind, tile, before = dst.dtype.type, ints[0], np.int64(-1)
     one, f, top = np.uint64(1), np.uint64(ints[1]), np.uint64(dst.itemsize * 8 - 1)

@@ -6,10 +6,11 @@ the file of the function alone.
 
 Words are passed as bytes, since a payload may start at an odd address.
 
-Measured on a 3 GHz Cascade Lake core, 2^17 symbols of 4.5 bits, AVX-512: encode 1.8 G symbols/s, decode 1.5. What decides the
-decoder's speed is looking up 16 table entries: a gather takes 33 cycles there (since the microcode that closes "gather data sampling"), so
-16 scalar loads through the stack are faster (1.5 against 1.2); all of a group's loads come before anything that depends on one.
-Processors without that flaw use the gather. The encoder looks its table up with permutes of registers, 2.4 times faster than with gathers.
+Measured on a 3 GHz Cascade Lake core, 2^17 symbols of 4.5 bits, AVX-512: encode 1.8 G symbols/s, decode 1.5.
+What decides the decoder's speed is looking up 16 table entries: a gather takes 33 cycles there (since the microcode
+that closes "gather data sampling"), so 16 scalar loads through the stack are faster (1.5 against 1.2); all of a
+group's loads come before anything that depends on one. Processors without that flaw use the gather. The encoder
+looks its table up with permutes of registers, 2.4 times faster than with gathers.
 """
 
 from __future__ import annotations
@@ -95,9 +96,9 @@ class _Lanes:
 def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  # type: ignore[no-untyped-def]
     """Decode n whole groups of ``lanes`` symbols; ``mode`` and ``lanes`` are literals. Returns the read address.
 
-    Entry of the table: frequency << 20 | (slot - start) << 8 | symbol; 4096 entries. Every address formed from a state is
-    masked to the table. Each vector reads w words at p whatever its mask, and p moves by at most w: the caller makes sure that
-    a group's words (as many as lanes) are there for each group, so a read cannot pass the end.
+    Entry of the table: frequency << 20 | (slot - start) << 8 | symbol; 4096 entries. Every address formed from a
+    state is masked to the table. Each vector reads w words at p whatever its mask, and p moves by at most w: the
+    caller makes sure that as many words as lanes are there for each group, so a read cannot pass the end.
     """
     wide, gather = mode.literal_value >= WIDE, mode.literal_value == WIDE_GATHER
     w = 16 if wide else 8
@@ -168,8 +169,8 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
 
     Entry of the table: start << 12 | frequency; 256 entries (AVX-512: the first 16 x ``rows``, which are held in
     registers). Division: q = floor(x / f) < 2^20, and float32 x / f is off by less than 2^-3, so the truncation of
-    it less 1/8 is q or q - 1, and one compare of the remainder tells which. AVX-512 stores exactly the words it has; AVX2 stores
-    eight, of which the lowest are overwritten later, so there must be 14 bytes free below.
+    it less 1/8 is q or q - 1, and one compare of the remainder tells which. AVX-512 stores exactly the words it
+    has; AVX2 stores eight, of which the lowest are overwritten later, so there must be 14 bytes free below.
     """
     wide = mode.literal_value == WIDE
     w = 16 if wide else 8
@@ -272,7 +273,7 @@ def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: i
 
 @njit(nogil=True, cache=True)
 def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  # type: ignore[no-untyped-def]
-    """Decode bytes first..stop of a tile that begins at dst[base]. Returns the new read position, or -1 past the end."""
+    """Decode bytes first..stop of a tile that begins at dst[base]. The new read position, or -1 past the end."""
     for i in range(first, stop):
         lane = i % lanes
         x = np.int64(states[lane])
@@ -403,6 +404,7 @@ ENCODERS: Final = {
 decode = DECODERS[cpu.path()]
 
 #: encode(src, n, tile, choice, table, lanes, states, out, top): encode n bytes; words go down from the end of
-#: ``out``; the offset of the first, or -1 if a byte occurs that has no frequency. src uint8[>= n]; table uint32[tables * 256]; top the largest
-#: byte that occurs; states uint32[lanes], updated; out uint8[>= 2 * n + 16]: a symbol emits at most one word.
+#: ``out``; the offset of the first, or -1 if a byte occurs that has no frequency. src uint8[>= n]; table
+#: uint32[tables * 256]; top the largest byte that has a frequency; states uint32[lanes], updated; out uint8[>=
+#: 2 * n + 16]: a symbol emits at most one word.
 encode = ENCODERS[cpu.path()]

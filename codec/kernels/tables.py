@@ -274,7 +274,7 @@ def read_lengths(src, at, end, lengths):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def pack_choice(choice, bits, out):  # type: ignore[no-untyped-def]
-    """Pack choices (uint8, each below 2^bits) low bits first into ``out`` (uint8[ceil(n * bits / 8)], zeros); bytes written."""
+    """Pack choices (uint8, each below 2^bits), low bits first, into ``out`` (uint8[ceil(n * bits / 8)], zeros)."""
     for i in range(choice.size):
         out[(i * bits) >> 3] |= choice[i] << ((i * bits) & 7)
     return (choice.size * bits + 7) >> 3

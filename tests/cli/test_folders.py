@@ -20,7 +20,7 @@ def tree(root: Path) -> Tree:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_symlink():
-            found[name] = os.readlink(path)  # noqa: PTH115  # a Path would turn ./a into a
+            found[name] = os.readlink(path)  # a Path would turn ./a into a
         else:
             found[name] = None if path.is_dir() else path.read_bytes()
     return found

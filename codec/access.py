@@ -1,0 +1,70 @@
+"""Where stored bytes come from: memory, files, file objects. Imports no numpy, so that describing a file is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from codec.errors import TruncatedFileError
+
+
+class BytesSource:
+    """A weft file in memory."""
+
+    def __init__(self, data: Any, name: str = "blob") -> None:
+        self._data = memoryview(data).cast("B")
+        self.name, self.size = name, len(self._data)
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        """See codec.reader.Source."""
+        if offset < 0 or offset + size > self.size:
+            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
+        return self._data[offset : offset + size]
+
+
+class FileSource:
+    """A weft file on disk, or any seekable binary file object."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self.name = file, name
+        self._lock = threading.Lock()
+        try:
+            self._fd = file.fileno() if hasattr(os, "pread") else -1
+        except (OSError, AttributeError):
+            self._fd = -1
+        if self._fd >= 0 and not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self._fd = -1
+        self.size = os.fstat(self._fd).st_size if self._fd >= 0 else file.seek(0, os.SEEK_END)
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        """See codec.reader.Source."""
+        if offset < 0 or offset + size > self.size:
+            raise TruncatedFileError(f"{self.name}: ends at byte {self.size}, bytes to {offset + size} were expected")
+        parts, at = [], offset
+        while at < offset + size:
+            if self._fd >= 0:
+                part = os.pread(self._fd, offset + size - at, at)
+            else:
+                with self._lock:
+                    self._file.seek(at)
+                    part = self._file.read(offset + size - at)
+            if not part:
+                raise TruncatedFileError(f"{self.name}: gave no bytes at {at}; it became shorter while being read")
+            parts.append(part)
+            at += len(part)
+        return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+
+
+@contextlib.contextmanager
+def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
+    """A binary file object and its name for messages, from a path or a file object (which is left open)."""
+    if hasattr(path, "read"):
+        yield path, str(getattr(path, "name", "stream"))
+        return
+    name = os.fspath(path)
+    with open(name, "rb", buffering=0) as file:
+        yield file, os.fsdecode(name)
