@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import stat
 import threading
@@ -69,7 +70,8 @@ def compress(
 
 def _ragged(size: int, bits: int, name: str) -> list[Segment]:
     """Bytes of a type that are no whole number of elements: the whole ones, and the rest as opaque."""
-    whole = size * 8 // bits * bits // 8
+    unit = math.lcm(bits, 8) // 8  # 4 elements of 6 bits are 3 bytes
+    whole = size // unit * unit
     return [Segment(0, whole, "data", name, (whole * 8 // bits,))]
 
 

@@ -64,6 +64,7 @@ class WeftFile:
         self.starts, self.offsets = self.index.span_offsets()
         if self.offsets[-1] != position:
             raise CorruptFileError(f"{self.name}: spans end at byte {self.offsets[-1]}, the index begins at {position}")
+        self._ends = [t.first + t.spans for t in self.index.tensors]
         self._lock = threading.Lock()
         self._decoders: dict[int, Any] = {}
 
@@ -83,9 +84,8 @@ class WeftFile:
 
     def what(self, span: int) -> str:
         """A span's name in messages."""
-        ends = [t.first + t.spans for t in self.index.tensors]
-        k = bisect.bisect_right(ends, span)
-        if k < len(ends) and self.index.tensors[k].first <= span:
+        k = bisect.bisect_right(self._ends, span)
+        if k < len(self._ends) and self.index.tensors[k].first <= span:
             return f'{self.name}: tensor "{self.index.tensors[k].name}"'
         return f"{self.name}: bytes from {self.starts[span]}"
 

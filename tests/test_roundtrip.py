@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import codec
 from codec.access import BytesSource
 from codec.dtypes import DTYPES
+from codec.kernels import cpu
 from codec.limits import CHUNK_BYTES_MAX, SPAN_BYTES_MAX
 from codec.reader import WeftFile
 from tests.sources.headers import file_of
@@ -255,15 +256,17 @@ def test_every_kernel_path_writes_the_same_bytes() -> None:
     here = fingerprint()
     code = "from tests.test_roundtrip import fingerprint; print(fingerprint())"
     for path in PATHS:
+        if path == cpu.path():
+            continue
         ran = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "CODEC_KERNELS": path},
             cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        assert ran.stdout.strip() == here, path
+        assert ran.stdout.strip() == here, (path, ran.stderr)
 
 
 def span_bytes_of(blob: bytes, name: str) -> bytes:

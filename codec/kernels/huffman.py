@@ -28,7 +28,7 @@ __all__ = ["LIMIT", "codes", "decode", "encode", "lengths", "table"]
 
 _U = np.uint64
 _MASK, _TOP = np.uint64((1 << LIMIT) - 1), np.uint64(1 << 63)
-_B1, _B3, _B7, _B8, _B15, _B56, _B63, _B255 = (np.uint64(v) for v in (1, 3, 7, 8, 15, 56, 63, 255))
+_B3, _B7, _B8, _B15, _B30, _B56, _B63, _B255 = (np.uint64(v) for v in (3, 7, 8, 15, 30, 56, 63, 255))
 
 #: Lookups in a round: 7 bits of a broken byte and 5 * 11 leave the top bit of the word above bit 0.
 _ROUND: Final = 5
@@ -100,7 +100,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
     p = np.int64(0)
     for stream in range(4):
         begin = p
-        absent = _U(0)  # its top bit says whether an entry was 0: a byte without a code
+        absent = _U(0)  # sums of entries: 2^30 or more if one was a byte without a code
         word, held = _U(0), _U(0)  # held < 8: the bits of word that are not in a whole byte yet
         for t in range(stream * tiles // 4, (stream + 1) * tiles // 4):
             row = _U(256) * _U(choice[t])
@@ -110,12 +110,13 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
                 e1 = _U(codes[row + _U(src[i + _U(1)])])
                 e2 = _U(codes[row + _U(src[i + _U(2)])])
                 e3 = _U(codes[row + _U(src[i + _U(3)])])
-                absent |= (e0 - _B1) | (e1 - _B1) | (e2 - _B1) | (e3 - _B1)
                 low = e0 >> _B8 | e1 >> _B8 << (e0 & _B63)
                 high = e2 >> _B8 | e3 >> _B8 << (e2 & _B63)
                 e1 += e0
                 word |= (low | high << (e1 & _B63)) << held
-                held += (e1 + e2 + e3) & _B63
+                e1 += e2 + e3
+                absent |= e1
+                held += e1 & _B63
                 _store(out, p, word)
                 p += np.int64(held >> _B3)
                 word >>= held & _B56
@@ -123,7 +124,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
                 i += _U(4)
             while i < stop:
                 e0 = _U(codes[row + _U(src[i])])
-                absent |= e0 - _B1
+                absent |= e0
                 word |= e0 >> _B8 << held
                 held += e0 & _B63
                 i += _U(1)
@@ -133,7 +134,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
             held &= _B7
         p += np.int64((held + _B7) >> _B3)
         sizes[stream] = p - begin
-        if absent >> _B63:
+        if absent >> _B30:
             return -2
     return p
 

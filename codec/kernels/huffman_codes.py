@@ -19,6 +19,9 @@ from numba import njit
 #: Longest code; a decoding table has 2^LIMIT entries.
 LIMIT: Final = 11
 
+#: The encoder's entry of a byte without a code: a bit that no sum of four other entries reaches.
+ABSENT: Final = 1 << 30
+
 #: Most symbols in an entry of the decoder, and where in it the length of the first and the number of symbols are.
 MOST: Final = 6
 FIRST: Final = np.uint64(56)
@@ -92,9 +95,9 @@ def lengths(counts, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def codes(lengths, out):  # type: ignore[no-untyped-def]
-    """The encoder's entries for code lengths 0..LIMIT, uint8[256]: out uint32[256], 0 for absent symbols."""
+    """The encoder's entries for code lengths 0..LIMIT, uint8[256]: out uint32[256], ABSENT for absent symbols."""
     code = 0
-    out[:256] = 0
+    out[:256] = ABSENT
     for length in range(1, LIMIT + 1):
         for s in range(256):
             if lengths[s] == length:

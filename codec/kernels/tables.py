@@ -217,19 +217,34 @@ def fit(counts, scale, freq, trial, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
-    """Lay a table out for the kernels. Returns the sum of the frequencies.
-
-    decoder uint32[4096]: freq << 20 | slot - start << 8 | symbol; encoder uint32[256]: start << 12 | freq.
-    """
-    at = 0
-    for s in range(256):
-        f = freq[s]
-        encoder[s] = (at << 12) | f
-        for slot in range(f):
-            decoder[at + slot] = (f << 20) | (slot << 8) | s
-        at += f
+def read_all(src, at, end, freq):  # type: ignore[no-untyped-def]
+    """Read freq.shape[0] tables from src[at:end). Returns the offset behind the last, or -1 if one is corrupt."""
+    for k in range(freq.shape[0]):
+        at = read(src, at, end, freq[k])
+        if at < 0:
+            return -1
     return at
+
+
+@njit(nogil=True, cache=True)
+def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
+    """Lay out tables (int64[count, 256], each with the sum 4096). Returns the largest symbol that has a frequency.
+
+    decoder uint32[count * 4096]: freq << 20 | slot - start << 8 | symbol; encoder uint32[count * 256]: start <<
+    12 | freq.
+    """
+    top = 0
+    for k in range(freq.shape[0]):
+        at = 0
+        for s in range(256):
+            f = freq[k, s]
+            encoder[k * 256 + s] = (at << 12) | f
+            for slot in range(f):
+                decoder[k * 4096 + at + slot] = (f << 20) | (slot << 8) | s
+            at += f
+            if f > 0:
+                top = max(top, s)
+    return top
 
 
 @njit(nogil=True, cache=True)

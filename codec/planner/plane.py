@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from codec.kernels import statistics as kernel
 from codec.kernels import tables as table_kernel
 from codec.planner.groups import Groups, group
 from codec.planner.levels import Level
-from codec.stages import huffman, rans
+from codec.stages import huffman, plain, rans
 from codec.stages.geometry import Bytes
 
 _POINT: Final = table_kernel.POINT
 _TABLE_BITS: Final = 3
+#: Planes of floats hardly ever repeat: below so many bytes a look with zstd costs more time than it can save bytes.
+_FLOAT_LEAST: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def plan_plane(
     total = s.tiles.size * s.scale
     coded = order0 * total // few.size + (_TABLE_BITS * int(np.count_nonzero(counted)) << _POINT)
     promising = coded * 1000 < (total * 8 << _POINT) * level.entropy_below
-    zstd = _zstd_level(s, level, min(order0, few.size * 8 << _POINT), few.size)
+    zstd = _zstd_level(s, level, min(order0, few.size * 8 << _POINT), few.size, field)
     if not promising:
         return PlanePlan(zstd=zstd, field=field)
     found = group(s.tiles, s.tile, s.count, weights, s.scale, level.tables)
@@ -70,11 +71,11 @@ def plan_plane(
     return PlanePlan(fit(counts, scale), found, zstd, field)
 
 
-def _zstd_level(s: Sample, level: Level, order0: int, size: int) -> int:
+def _zstd_level(s: Sample, level: Level, order0: int, size: int, field: str) -> int:
     """The zstd level to try, or 0 where a fast look at a contiguous run finds nothing to gain over order 0."""
-    if s.run.size < 16:
+    if s.run.size < (16 if field == "bytes" else _FLOAT_LEAST):
         return 0
-    if s.scale == 1 and s.run.size == s.tiles.size <= level.zstd_always:
+    if field == "bytes" and s.scale == 1 and s.run.size == s.tiles.size <= level.zstd_always:
         return level.zstd_small
-    probe = len(zstandard.ZstdCompressor(level=1).compress(s.run.data)) * 8 << _POINT
+    probe = len(plain.compressor(1).compress(s.run.data)) * 8 << _POINT
     return level.zstd if probe * size * 100 < order0 * s.run.size * 97 else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import zstandard
@@ -13,6 +14,8 @@ from codec.wire import Cursor, varint
 STORED: Final = 0
 CONSTANT: Final = 1
 ZSTD: Final = 4
+
+_local = threading.local()
 
 
 def decode_stored(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
@@ -26,9 +29,17 @@ def decode_constant(c: Cursor, body: Bytes, g: Geometry, tables: object, out: By
     return -1
 
 
+def compressor(level: int) -> zstandard.ZstdCompressor:
+    """This thread's compressor of a level: making one takes longer than compressing a small plane."""
+    held: dict[int, zstandard.ZstdCompressor] = _local.__dict__.setdefault("held", {})
+    if level not in held:
+        held[level] = zstandard.ZstdCompressor(level=level, write_content_size=False)
+    return held[level]
+
+
 def encode_zstd(plane: Bytes, level: int) -> bytes:
     """Payload of stage 4."""
-    frame = zstandard.ZstdCompressor(level=level, write_content_size=False).compress(plane.data)
+    frame = compressor(level).compress(plane.data)
     return varint(len(frame)) + frame
 
 

@@ -35,22 +35,19 @@ class RansTables:
 def _laid_out(raw: bytes, frequencies: NDArray[np.int64]) -> RansTables:
     count = len(frequencies)
     decoder, encoder = np.empty(count * 4096, np.uint32), np.empty(count * 256, np.uint32)
-    for k in range(count):
-        table_kernel.lay_out(frequencies[k], decoder[k * 4096 :][:4096], encoder[k * 256 :][:256])
-    top = int(np.nonzero(frequencies.any(axis=0))[0].max())
+    top = int(table_kernel.lay_out(frequencies, decoder, encoder))
     return RansTables(raw, count, frequencies, decoder, encoder, top)
 
 
 def read_tables(c: Cursor, count: int) -> RansTables:
     """Tables from a span record. Raises CorruptFileError."""
-    frequencies = np.zeros((count, 256), np.int64)
-    start, source = c.at, view(c.data)
-    for row in frequencies:
-        after = table_kernel.read(source, c.at, c.end, row)
-        if after < 0:
-            raise c.bad("frequency table is corrupt")
-        c.skip(after - c.at)
-    return _laid_out(bytes(c.data[start : c.at]), frequencies)
+    frequencies = np.empty((count, 256), np.int64)
+    start = c.at
+    after = int(table_kernel.read_all(view(c.data), start, c.end, frequencies))
+    if after < 0:
+        raise c.bad("frequency table is corrupt")
+    c.skip(after - start)
+    return _laid_out(bytes(c.data[start:after]), frequencies)
 
 
 def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:

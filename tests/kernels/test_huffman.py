@@ -122,7 +122,9 @@ def test_codes_and_tables_are_canonical(seed: int) -> None:
     codes = naive.huffman_codes(lengths.tolist())
     entries = np.full(256, 99, np.uint32)
     huffman.codes(lengths, entries)
-    assert entries.tolist() == [int(codes[s][::-1], 2) << 8 | len(codes[s]) if s in codes else 0 for s in range(256)]
+    assert entries.tolist() == [
+        int(codes[s][::-1], 2) << 8 | len(codes[s]) if s in codes else 1 << 30 for s in range(256)
+    ]
 
     symbols = {code: s for s, code in codes.items()}
     table = np.zeros(SLOTS, np.uint64)
