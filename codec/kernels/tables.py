@@ -230,8 +230,8 @@ def read_all(src, at, end, freq):  # type: ignore[no-untyped-def]
 def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
     """Lay out tables (int64[count, 256], each with the sum 4096). Returns the largest symbol that has a frequency.
 
-    decoder uint32[count * 4096]: freq << 20 | slot - start << 8 | symbol; encoder uint32[count * 256]: start <<
-    12 | freq.
+    decoder uint32[count * 4096]: freq << 20 | slot - start << 8 | symbol;
+    encoder uint32[count * 256]: start << 12 | freq.
     """
     top = 0
     for k in range(freq.shape[0]):
