@@ -38,7 +38,11 @@ class FileSource:
             self._fd = -1
         if self._fd >= 0 and not stat.S_ISREG(os.fstat(self._fd).st_mode):
             self._fd = -1
-        self.size = os.fstat(self._fd).st_size if self._fd >= 0 else file.seek(0, os.SEEK_END)
+        try:
+            self.size = os.fstat(self._fd).st_size if self._fd >= 0 else file.seek(0, os.SEEK_END)
+        except OSError as e:
+            why = "cannot seek, and the index of a weft file is at its end: save it to a file first"
+            raise type(e)(e.errno, why, name) from None
 
     def read_at(self, offset: int, size: int) -> memoryview:
         """See codec.reader.Source."""

@@ -12,7 +12,7 @@ from xxhash import xxh3_64_intdigest
 
 from codec.container import records
 from codec.container.index import SpanEntry
-from codec.dtypes import DTYPES, DType
+from codec.dtypes import DType
 from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, plan_span
 from codec.planner.levels import Level
@@ -181,8 +181,3 @@ def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan, onl
         if len(packed) < size:
             best = (plain.ZSTD, [packed])
     return best
-
-
-def dtype_for(name: str) -> DType | None:
-    """Element type of a segment; None for opaque bytes."""
-    return DTYPES[name] if name else None

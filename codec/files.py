@@ -45,8 +45,9 @@ def compress(
     True
     """
     if isinstance(data, np.ndarray):
+        if shape is None and (dtype is None or dtype_of(dtype).bits == 8 * data.itemsize):
+            shape = data.shape
         dtype = data.dtype if dtype is None else dtype
-        shape = data.shape if shape is None else shape
         data = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
     original = BytesOriginal(data)
     size = original.size or 0

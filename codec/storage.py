@@ -171,8 +171,9 @@ class AtomicFile:
             if kind is None:
                 self.commit()
         finally:
+            # first what must not be left behind: a second Ctrl-C may cut the rest short
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
             if self._syncing is not None:
                 self._syncing.join()
             os.close(self.fd)
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)

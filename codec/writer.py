@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -120,10 +120,6 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         raise SourceChangedError(
             f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read"
         )
-
-
-#: Bytes from which a name for the level is not needed: kept in the index as text.
-_SOURCES: Final = ("safetensors", "opaque", "array")
 
 
 def write(

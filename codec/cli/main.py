@@ -77,29 +77,39 @@ def _run(arguments: Sequence[str]) -> int:
 def _signals_raise() -> Iterator[None]:
     """Make the signals that end a program raise, so that unfinished files are removed.
 
-    A signal that whoever started the program had ignored (``nohup``) stays ignored.
+    A signal that whoever started the program had ignored (``nohup``) stays ignored. An exception that is raised
+    in the middle of some library's clean-up can get lost there, so a timer raises it again until the program
+    has ended.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last = -GRACE
+    last, first = -GRACE, 0
+    timer = hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
     def end(number: int, frame: FrameType | None) -> None:
-        nonlocal last
+        nonlocal last, first
+        first = first or number
         now = time.monotonic()
         if now - last >= GRACE:
             last = now
-            raise _Ended(number)
+            if timer:
+                signal.setitimer(signal.ITIMER_REAL, 1.1 * GRACE)
+            raise _Ended(first)
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: found for number, found in before.items() if found not in (signal.SIG_IGN, None)}
+    if timer:
+        before[signal.SIGALRM] = signal.SIG_DFL
     for number in before:
         signal.signal(number, end)
     try:
         yield
     finally:
+        if timer:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
