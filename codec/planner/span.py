@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +23,7 @@ from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
 _RUN: Final = 1 << 15
+_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,8 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         parts, runs = [sample], [run]
     else:
         span = symbol.span if symbol is not None else 255
-        found = split(layout, span, sample, _NONE, np.empty(room_for(layout, sample.size), np.uint8), sample.size)
-        also = split(layout, span, run, _NONE, np.empty(room_for(layout, run.size), np.uint8), run.size)
+        found = split(layout, span, sample, _NONE, _room("sample", room_for(layout, sample.size)), sample.size)
+        also = split(layout, span, run, _NONE, _room("run", room_for(layout, run.size)), run.size)
         assert found is not None
         assert also is not None
         parts, runs = found[0], also[0]
@@ -200,6 +202,15 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         )
     planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
     return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)
+
+
+def _room(name: str, size: int) -> Bytes:
+    """Working bytes of this thread: fresh pages cost more than what is done with them."""
+    held: Bytes | None = getattr(_local, name, None)
+    if held is None or held.size < size:
+        held = np.empty(size, np.uint8)
+        setattr(_local, name, held)
+    return held
 
 
 def _opaque_width(data: Bytes) -> int:
