@@ -1,8 +1,9 @@
-"""The table of each tile, packed (stages/2_rans.md, "choice"): shared by the stages that have tables."""
+"""What the stages with tables share: the table of each tile, packed (stages/2_rans.md, "choice"), and fit counts."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codec.kernels import tables as kernel
 from codec.stages.geometry import Bytes
@@ -34,3 +35,15 @@ def read(c: Cursor, body: Bytes, tiles: int, tables: int) -> Bytes:
     if kernel.unpack_choice(body, at, bits, tables, choice) < 0:
         raise c.bad(f"a tile uses a table beyond the {tables} there are, or unused bits are not 0")
     return choice
+
+
+def at_least_two(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The counts, with a neighbour counted where fewer than two symbols occur: a table needs two."""
+    counts = counts.copy()
+    for row in counts:
+        used = np.nonzero(row)[0]
+        if used.size < 2:
+            s = int(used[0]) if used.size else 0
+            row[s] += 1
+            row[s + 1 if s < 255 else 254] += 1
+    return counts

@@ -54,7 +54,7 @@ def read_tables(c: Cursor, count: int) -> HuffmanTables:
 def fit_tables(counts: NDArray[np.int64], scale: int) -> HuffmanTables:
     """Tables for the counts of each group (int64[groups, 256]); ``scale`` does not matter to Huffman codes."""
     lengths, raw = np.zeros(counts.shape, np.uint8), []
-    for row, length in zip(counts, lengths, strict=True):
+    for row, length in zip(choices.at_least_two(counts), lengths, strict=True):
         kernel.lengths(row, length)
         out = np.zeros(1024, np.uint8)
         raw.append(out[: table_kernel.write_lengths(length, out)].tobytes())

@@ -54,22 +54,10 @@ def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:
     """Tables for the counts of each group (int64[groups, 256]), a sample of 1 in ``scale`` symbols."""
     frequencies, raw = np.zeros(counts.shape, np.int64), []
     trial, out = np.zeros(256, np.int64), np.zeros(1024, np.uint8)
-    for row, freq in zip(at_least_two(counts), frequencies, strict=True):
+    for row, freq in zip(choices.at_least_two(counts), frequencies, strict=True):
         size = table_kernel.fit(row, scale, freq, trial, out)
         raw.append(out[:size].tobytes())
     return _laid_out(b"".join(raw), frequencies)
-
-
-def at_least_two(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The counts, with a neighbour counted where fewer than two symbols occur: a table needs two."""
-    counts = counts.copy()
-    for row in counts:
-        used = np.nonzero(row)[0]
-        if used.size < 2:
-            s = int(used[0]) if used.size else 0
-            row[s] += 1
-            row[s + 1 if s < 255 else 254] += 1
-    return counts
 
 
 def lanes_for(size: int) -> int:
