@@ -42,7 +42,6 @@ VECTOR_LAYOUTS: Final = frozenset(
         (8, 8, 4, 1, 8),  # fp32, three
         (8, 4, 1, 8, 8),  # fp32, three, where some rows hold fp16
         (8, 4, 1, 8, 1, 8),  # fp32, two, where some rows hold fp16
-        (8, 8, 8, 8, 8, 8, 8, 8),  # 64-bit integers
         (8, 8, 8, 8, 8, 8, 2, 8),  # fp64, three
     }
 )
@@ -250,6 +249,15 @@ def _split_tile(typing, layout, constant, src, m, targets, shifts, window, span,
 
 
 @njit(nogil=True)
+def _parts(widths):  # type: ignore[no-untyped-def]
+    """Elements that share a byte of the narrowest plane: a tile of a multiple of them fills every byte."""
+    least = 8
+    for p in range(widths.size):
+        least = min(least, widths[p])
+    return 8 // least
+
+
+@njit(nogil=True)
 def _fold(x, fold, top):  # type: ignore[no-untyped-def]
     one = np.uint64(1)
     high = (x & ((one << top) - one)) >> fold
@@ -309,6 +317,7 @@ def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, pa
         y[i] = kind((v & low) | ((high >> one) << f) | ((high & one) << top))
 
 
+@cache
 def _make(layout: int) -> Kernels:
     @njit(nogil=True, cache=True)
     def split(src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
@@ -321,7 +330,7 @@ def _make(layout: int) -> Kernels:
         n, planes, kind = src.size, places.shape[1], src.dtype.type
         tile, fold, window, span, constant = ints[0], ints[1], ints[2], ints[3], kind(np.uint64(ints[4]))
         shifts, widths, cursor = places[SHIFT], places[WIDTH], places[CURSOR]
-        parts = 8 // widths.min() if planes else 1
+        parts = _parts(widths)
         escapes = 0
         target = np.empty(64, np.int64)
         for t in range((n + tile - 1) // tile):
@@ -362,7 +371,7 @@ def _make(layout: int) -> Kernels:
         n, planes, kind = dst.size, places.shape[1], dst.dtype.type
         tile, fold, window, constant = ints[0], ints[1], ints[2], kind(np.uint64(ints[4]))
         shifts, widths, cursor, inside = places[SHIFT], places[WIDTH], places[CURSOR], places[INSIDE]
-        parts = 8 // widths.min() if planes else 1
+        parts = _parts(widths)
         source = np.empty(64, np.int64)
         for t in range((n + tile - 1) // tile):
             base = t * tile

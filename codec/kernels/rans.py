@@ -179,8 +179,8 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         src, table, states, end, n, order = args[3:]
-        if mode.literal_value == PLAIN:
-            return end
+        if mode.literal_value == PLAIN or (wide and vectors == 1 and registers < 16):
+            return end  # never called: 16 lanes use the larger table, which saves compiling one more of these
         v = _Lanes(b, w)
         held = [v.load(v.plus(table, 64 * i), I32) for i in range(registers)] if wide else []
         xs = v.states(states, vectors)
@@ -369,7 +369,7 @@ def _decode_scalar(src, at, end, lanes, table, choice, tile, states, dst, n):  #
 
 @njit(nogil=True, cache=True)
 def _encode_avx512(src, n, tile, choice, table, lanes, states, out, top):  # type: ignore[no-untyped-def]
-    if top < 128:
+    if top < 128 and lanes != 16:
         return _encode(WIDE, 8, src, n, tile, choice, table, lanes, states, out, COMPRESS)
     return _encode(WIDE, 16, src, n, tile, choice, table, lanes, states, out, COMPRESS)
 

@@ -206,7 +206,6 @@ def fit(counts, scale, freq, trial, out):  # type: ignore[no-untyped-def]
         bits = scale * cost(counts, trial) + (np.int64(size * 8) << POINT)
         if best < 0 or bits < best:
             best, chosen = bits, precision
-            freq[:] = trial
     target = 4096
     filler = _quantise(counts, chosen, target, freq)
     while freq[filler] < 1:

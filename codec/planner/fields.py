@@ -12,6 +12,7 @@ from codec.dtypes import DType
 from codec.kernels import statistics as kernel
 from codec.kernels import tables as table_kernel
 from codec.planner.levels import Level
+from codec.stages.geometry import read_only
 
 _POINT: Final = table_kernel.POINT
 #: Bits of one escape in a chunk: position and value.
@@ -45,7 +46,7 @@ def masks_of(x: NDArray[np.unsignedinteger], tile: int, magnitude: int) -> Masks
     """One pass over the elements."""
     kind = x.dtype.type
     rows = [np.empty(-(-x.size // tile), x.dtype) for _ in range(4)]
-    kernel.masks(x, tile, kind(magnitude), *rows)
+    kernel.masks(read_only(x), tile, kind(magnitude), *rows)
     least = int(rows[3].min()) + 1
     return Masks(rows[0], rows[1], int(rows[2].max()), least if least <= magnitude else 0)
 
@@ -101,7 +102,7 @@ def choose_symbol(
     finest = max(level.mantissa[dtype.exponent_bits])
     magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
     counts = np.zeros(1 << (dtype.exponent_bits + finest), np.int64)
-    kernel.field_counts(sample, magnitude, dtype.mantissa_bits - finest, counts)
+    kernel.field_counts(read_only(sample), magnitude, dtype.mantissa_bits - finest, counts)
     best: Symbol | None = None
     ends = np.zeros(2, np.int64)
     for k in level.mantissa[dtype.exponent_bits]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.kernels import statistics as kernel
-from codec.stages.geometry import Bytes
+from codec.stages.geometry import Bytes, read_only
 
 #: The ways to describe a tile: the byte itself; its distance from 0 as a signed number; its distance from 128;
 #: it without its top bit (the magnitude of an 8-bit float).
@@ -51,7 +51,7 @@ class Groups:
 def tile_sums(plane: Bytes, tile: int, tiles: int, weights: int) -> NDArray[np.int64]:
     """What describes each tile."""
     sums = np.zeros(tiles, np.int64)
-    kernel.tile_sums(plane, tile, WEIGHTS[weights], weights == 0, sums)
+    kernel.tile_sums(read_only(plane), tile, WEIGHTS[weights], weights == 0, sums)
     return sums
 
 
@@ -67,7 +67,7 @@ def group(plane: Bytes, tile: int, tiles: int, weights: tuple[int, ...], scale: 
         choice = np.zeros(tiles, np.uint8)
         kernel.choose(sums, fine, choice)
         counts = np.zeros((fine.size + 1, 256), np.int64)
-        kernel.group_counts(plane, tile, choice, counts)
+        kernel.group_counts(read_only(plane), tile, choice, counts)
         bits = np.zeros(1, np.int64)
         step = int(kernel.merge_groups(counts, tiles, scale, bits))
         if best is None or int(bits[0]) < best.bits:

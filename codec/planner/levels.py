@@ -34,7 +34,7 @@ LEVELS: Final = {
     level.name: level
     for level in (
         Level("fast", {5: (3,), 8: (0,), 11: (3,)}, huffman=True, tables=4, entropy_below=980, zstd_small=3),
-        Level("default", {5: (1, 2, 3), 8: (0, 2, 3), 11: (0, 3)}),
+        Level("default", {5: (1, 2, 3), 8: (0, 2), 11: (0, 3)}),
         Level("max", {5: (0, 1, 2, 3), 8: (0, 1, 2, 3), 11: (0, 1, 2, 3)}, sample=1 << 62, entropy_below=1000, zstd=19,
               zstd_always=1 << 20),
     )

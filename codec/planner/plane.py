@@ -13,7 +13,7 @@ from codec.kernels import tables as table_kernel
 from codec.planner.groups import Groups, group
 from codec.planner.levels import Level
 from codec.stages import huffman, plain, rans
-from codec.stages.geometry import Bytes
+from codec.stages.geometry import Bytes, read_only
 
 _POINT: Final = table_kernel.POINT
 _TABLE_BITS: Final = 3
@@ -52,7 +52,7 @@ def plan_plane(
     if s.tiles.size == 0:
         return PlanePlan(field=field)
     quick = np.zeros((4, 256), np.int64)
-    few = s.tiles[: 1 << 16]
+    few = read_only(s.tiles[: 1 << 16])
     kernel.counts_of(few, quick)
     counted = quick.sum(axis=0)
     order0 = int(table_kernel.entropy(counted))

@@ -18,7 +18,7 @@ from codec.planner import fields
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_plane
 from codec.planner.tiles import chunk_for, tile_for
-from codec.stages.geometry import Bytes, plane_geometry
+from codec.stages.geometry import Bytes, plane_geometry, read_only
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
@@ -164,7 +164,7 @@ def split(
     fold = 8 * layout.width - 1 if layout.fold is None else layout.fold
     ints = plane_kernel.numbers(layout.tile, fold, layout.window or 0, span, layout.constant)
     kernels = plane_kernel.kernels_for(tuple(p.width for p in layout.planes))
-    found = kernels.split(x, ints, drops, places, out, np.empty(layout.tile, np.uint8), at, value)
+    found = kernels.split(read_only(x), ints, drops, places, out, np.empty(layout.tile, np.uint8), at, value)
     if found < 0:
         return None
     return [out[a:b] for a, b in itertools.pairwise(starts)], at[:found], value[:found]
@@ -223,7 +223,7 @@ def _opaque_width(data: Bytes) -> int:
         for k in range(w):
             total = np.zeros(256, np.int64)
             for piece in pieces:
-                kernel.counts_of(np.ascontiguousarray(piece[k::w]), counts)
+                kernel.counts_of(read_only(np.ascontiguousarray(piece[k::w])), counts)
                 total += counts.sum(axis=0)
             bits += int(table_kernel.entropy(total)) + (600 << table_kernel.POINT)
         if best < 0 or bits * 100 < best * 98:

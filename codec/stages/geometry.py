@@ -18,8 +18,8 @@ def view(data: Any) -> Bytes:
     return array
 
 
-def read_only(array: Bytes) -> Bytes:
-    """The same bytes, read-only."""
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, read-only: kernels are compiled for inputs of that kind alone."""
     out = array[:]
     out.flags.writeable = False
     return out

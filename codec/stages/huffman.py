@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from codec.kernels import huffman as kernel
 from codec.kernels import tables as table_kernel
 from codec.stages import choice as choices
-from codec.stages.geometry import Bytes, Geometry, view
+from codec.stages.geometry import Bytes, Geometry, read_only, view
 from codec.wire import Cursor, varint
 
 HUFFMAN: Final = 3
@@ -69,7 +69,7 @@ def encode(
     ``work`` is uint8[>= 2 * plane + 64]; the last part lies in it.
     """
     sizes = np.zeros(4, np.int64)
-    total = kernel.encode(plane, plane.size, tile, choice, tables.encoder, work, sizes)
+    total = kernel.encode(read_only(plane), plane.size, tile, choice, tables.encoder, work, sizes)
     if total < 0:
         return None
     return [b"".join(varint(int(s)) for s in sizes), choices.pack(choice, tables.count), work.data[:total]]

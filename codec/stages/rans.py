@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from codec.kernels import rans as kernel
 from codec.kernels import tables as table_kernel
 from codec.stages import choice as choices
-from codec.stages.geometry import Bytes, Geometry, view
+from codec.stages.geometry import Bytes, Geometry, read_only, view
 from codec.wire import Cursor, varint
 
 RANS: Final = 2
@@ -72,7 +72,7 @@ def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Byt
     """
     lanes = lanes_for(plane.size)
     states = np.full(lanes, START, np.uint32)
-    at = kernel.encode(plane, plane.size, tile, choice, tables.encoder, lanes, states, work, tables.top)
+    at = kernel.encode(read_only(plane), plane.size, tile, choice, tables.encoder, lanes, states, work, tables.top)
     if at < 0:
         return None
     words = (work.size - at) // 2
