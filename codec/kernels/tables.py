@@ -194,8 +194,10 @@ def fit(counts, scale, freq, trial, out):  # type: ignore[no-untyped-def]
     The counts are a sample of 1 in ``scale`` symbols. Tries each precision and keeps the one whose table and data take
     the fewest bits. ``freq`` gets the frequencies; ``trial`` int64[256] is working space.
     """
-    best, size = np.int64(-1), 0
-    for precision in range(1, 9):
+    best, size, total = np.int64(-1), 0, np.int64(0)
+    for s in range(256):
+        total += counts[s] * scale
+    for precision in range(4 if total > 100_000 else 1, 9 if total > 10_000 else 6):
         target = 4096
         filler = _quantise(counts, precision, target, trial)
         while trial[filler] < 1:

@@ -21,7 +21,7 @@ class Level:
     mantissa: dict[int, tuple[int, ...]]
     huffman: bool = False
     tables: int = 16
-    sample: int = 1 << 19
+    sample: int = 1 << 18
     entropy_below: int = 994
     zstd: int = 3
     zstd_small: int = 19

@@ -52,7 +52,7 @@ def plan_plane(
     if s.tiles.size == 0:
         return PlanePlan(field=field)
     quick = np.zeros((4, 256), np.int64)
-    few = read_only(s.tiles[: 1 << 16])
+    few = read_only(s.tiles[: 1 << 15])
     kernel.counts_of(few, quick)
     counted = quick.sum(axis=0)
     order0 = int(table_kernel.entropy(counted))

@@ -22,7 +22,7 @@ from codec.stages.geometry import Bytes, plane_geometry, read_only
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
-_RUN: Final = 1 << 15
+_RUN: Final = 1 << 13
 _local = threading.local()
 
 
@@ -86,7 +86,7 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if dtype.name == "C64":
         shape = (*shape, 2)
     tile = tile_for(shape, elements)
-    sample, scale = _sampled(x, tile, level.sample // 4)
+    sample, scale = _sampled(x, tile, level.sample // 8)
     m = fields.masks_of(sample, tile, (1 << (8 * width - 1)) - 1)
     exact = scale == 1
     if not exact and not m.plain(8 * width):
@@ -180,7 +180,7 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
     """Choose for each plane from a sample of tiles."""
     sample, scale = _sampled(x, layout.tile, level.sample)
     middle = max(0, (x.size - _RUN) // 2) // layout.tile * layout.tile
-    run = x[middle : middle + _RUN] if scale > 1 or x.size > 2 * _RUN else x
+    run = x[middle : middle + _RUN] if x.size > 2 * _RUN else x
     whole = layout.width == 1 and len(layout.planes) == 1
     if whole:
         parts, runs = [sample], [run]
