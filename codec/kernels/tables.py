@@ -187,34 +187,36 @@ def cost(counts, freq):  # type: ignore[no-untyped-def]
     return bits
 
 
+@njit(nogil=True)
+def _fit_at(counts, precision, freq, out):  # type: ignore[no-untyped-def]
+    """Frequencies with so many bits, written to ``out``; bytes written."""
+    target = np.int64(4096)
+    filler = _quantise(counts, precision, target, freq)
+    while freq[filler] < 1:  # many rare symbols have taken all: leave them less
+        target -= 128
+        filler = _quantise(counts, precision, target, freq)
+    out[:] = 0
+    return write(freq, filler, precision, out)
+
+
 @njit(nogil=True, cache=True)
-def fit(counts, scale, freq, trial, out):  # type: ignore[no-untyped-def]
+def fit(counts, scale, freq, out):  # type: ignore[no-untyped-def]
     """Fit a table to counts (int64[256], at least two not 0) and write it to ``out`` (uint8[>= 1024]); bytes written.
 
     The counts are a sample of 1 in ``scale`` symbols. Tries each precision and keeps the one whose table and data take
-    the fewest bits. ``freq`` gets the frequencies; ``trial`` int64[256] is working space.
+    the fewest bits. ``freq`` gets the frequencies.
     """
-    best, size, total = np.int64(-1), 0, np.int64(0)
+    best, total, chosen, tried = np.int64(-1), np.int64(0), np.int64(0), np.int64(-1)
     for s in range(256):
         total += counts[s] * scale
-    for precision in range(4 if total > 100_000 else 1, 9 if total > 10_000 else 6):
-        target = 4096
-        filler = _quantise(counts, precision, target, trial)
-        while trial[filler] < 1:
-            target -= 128
-            filler = _quantise(counts, precision, target, trial)
-        out[:] = 0
-        size = write(trial, filler, precision, out)
-        bits = scale * cost(counts, trial) + (np.int64(size * 8) << POINT)
+    first, last = (np.int64(4) if total > 100_000 else np.int64(1)), (np.int64(8) if total > 10_000 else np.int64(5))
+    for precision in range(first, last + 2):
+        tried = precision if precision <= last else chosen  # at last what was best, once more
+        size = _fit_at(counts, tried, freq, out)
+        bits = scale * cost(counts, freq) + (np.int64(size * 8) << POINT)
         if best < 0 or bits < best:
             best, chosen = bits, precision
-    target = 4096
-    filler = _quantise(counts, chosen, target, freq)
-    while freq[filler] < 1:
-        target -= 128
-        filler = _quantise(counts, chosen, target, freq)
-    out[:] = 0
-    return write(freq, filler, chosen, out)
+    return size
 
 
 @njit(nogil=True, cache=True)

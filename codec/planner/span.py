@@ -23,6 +23,8 @@ from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
 _RUN: Final = 1 << 13
+_NO_ESCAPES: Final = np.zeros(0, np.uint32)
+_NO_VALUES: Final = np.zeros(0, np.uint16)
 _local = threading.local()
 
 
@@ -153,12 +155,20 @@ def _sampled(x: NDArray[np.unsignedinteger], tile: int, most: int) -> tuple[NDAr
 def split(
     layout: Layout, span: int, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
 ) -> tuple[list[Bytes], NDArray[np.uint32], NDArray[np.uint16]] | None:
-    """Planes of some elements, and their escapes; None if there are more than ``room``. ``out`` is working space."""
+    """Planes of some elements, and their escapes; None if there are more than ``room``. ``out`` is working space.
+
+    Whole bytes need no kernel: numpy copies them, and nothing has to be compiled.
+    """
     sizes = [
         plane_geometry(x.size, layout.tile, p.width, drops <= k if drops.size else None).size
         for k, p in enumerate(layout.planes)
     ]
     starts = [0, *itertools.accumulate(sizes)]
+    if layout.fold is None and not drops.size and all(p.width == 8 and p.shift % 8 == 0 for p in layout.planes):
+        rows = x.view(np.uint8).reshape(-1, layout.width)
+        for p, a, b in zip(layout.planes, starts, starts[1:], strict=False):
+            out[a:b] = rows[:, p.shift // 8]
+        return [out[a:b] for a, b in itertools.pairwise(starts)], _NO_ESCAPES, _NO_VALUES
     at, value = np.empty(room, np.uint32), np.empty(room, np.uint16)
     places = np.array([layout.shifts, layout.widths, starts[:-1]], np.int64)
     fold = 8 * layout.width - 1 if layout.fold is None else layout.fold

@@ -53,9 +53,9 @@ def read_tables(c: Cursor, count: int) -> RansTables:
 def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:
     """Tables for the counts of each group (int64[groups, 256]), a sample of 1 in ``scale`` symbols."""
     frequencies, raw = np.zeros(counts.shape, np.int64), []
-    trial, out = np.zeros(256, np.int64), np.zeros(1024, np.uint8)
+    out = np.zeros(1024, np.uint8)
     for row, freq in zip(choices.at_least_two(counts), frequencies, strict=True):
-        size = table_kernel.fit(row, scale, freq, trial, out)
+        size = table_kernel.fit(row, scale, freq, out)
         raw.append(out[:size].tobytes())
     return _laid_out(b"".join(raw), frequencies)
 

@@ -14,8 +14,8 @@ from tests import naive
 
 
 def fitted(counts: np.ndarray, scale: int) -> tuple[np.ndarray, bytes]:
-    freq, trial, out = np.zeros(256, np.int64), np.zeros(256, np.int64), np.full(1024, 7, np.uint8)
-    size = int(tables.fit(counts, scale, freq, trial, out))
+    freq, out = np.zeros(256, np.int64), np.full(1024, 7, np.uint8)
+    size = int(tables.fit(counts, scale, freq, out))
     return freq, out[:size].tobytes()
 
 
