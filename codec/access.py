@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import threading
@@ -32,10 +33,9 @@ class FileSource:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self.name = file, name
         self._lock = threading.Lock()
-        try:
-            self._fd = file.fileno() if hasattr(os, "pread") else -1
-        except (OSError, AttributeError):
-            self._fd = -1
+        # only of these is it sure that the descriptor gives the bytes that read() gives: not of gzip's files, for one
+        plain = type(file) in (io.FileIO, io.BufferedReader) and hasattr(os, "pread")
+        self._fd = file.fileno() if plain else -1
         if self._fd >= 0 and not stat.S_ISREG(os.fstat(self._fd).st_mode):
             self._fd = -1
         try:

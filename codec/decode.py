@@ -113,7 +113,8 @@ class SpanDecoder:
         lay = self.layout
         planes = lay.planes
         direct = lay.width == 1 and len(planes) == 1 and planes[0].width == 8 and lay.fold is None
-        direct = direct and not (lay.window or lay.constant or lay.drops or lay.escapes)
+        direct = direct and planes[0].shift == 0 and lay.window is None
+        direct = direct and not (lay.constant or lay.drops or lay.escapes)
         shapes = self._shapes
         if lay.drops or elements != lay.chunk:
             shapes = [

@@ -17,13 +17,11 @@ from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, plan_span
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan
-from codec.planner.span import room_for, split
+from codec.planner.span import OPAQUE_SPAN, room_for, split
 from codec.stages import huffman, layout, plain, rans
 from codec.stages.geometry import Bytes, plane_geometry, view
 from codec.wire import varint
 
-#: Opaque bytes are planned in smaller pieces, since they may hold anything.
-OPAQUE_SPAN: Final = 1 << 20
 _ENCODERS: Final[dict[int, Any]] = {rans.RANS: rans.encode, huffman.HUFFMAN: huffman.encode}
 _local = threading.local()
 
@@ -58,7 +56,7 @@ def encode_span(data: Any, dtype: DType | None, shape: tuple[int, ...], level: L
     for wild in (False, True):
         plan = plan_span(source, dtype, shape, level, wild)
         coded = _Coder(source, plan)
-        if coded.run():
+        if coded.run() and (wild or coded.at <= source.size):
             return coded.finish()
     raise AssertionError("a plan without escapes cannot have too many")
 

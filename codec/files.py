@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import math
 import os
 import stat
@@ -16,7 +17,8 @@ from codec import reader, writer
 from codec.access import BytesSource, FileSource, opened
 from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
-from codec.errors import CorruptFileError, MismatchError, SourceChangedError
+from codec.errors import CorruptFileError, LimitExceededError, MismatchError, SourceChangedError
+from codec.limits import DIMENSIONS_MAX
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
@@ -27,7 +29,11 @@ PathOrFile = str | os.PathLike[str] | BinaryIO
 
 
 def compress(
-    data: Any, dtype: Any = None, shape: tuple[int, ...] | None = None, level: str = "default", threads: int | None = 1
+    data: Any,
+    dtype: Any = None,
+    shape: tuple[int, ...] | None = None,
+    level: str = "default",
+    threads: int | None = None,
 ) -> bytes:
     """Compress bytes or an array in memory.
 
@@ -49,6 +55,8 @@ def compress(
             shape = data.shape
         dtype = data.dtype if dtype is None else dtype
         data = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    if shape is not None and (len(shape) > DIMENSIONS_MAX or not all(0 <= d < 1 << 63 for d in shape)):
+        raise ValueError(f"shape {shape}: expected at most {DIMENSIONS_MAX} dimensions, none negative")
     original = BytesOriginal(data)
     size = original.size or 0
     segments = None
@@ -76,7 +84,7 @@ def _ragged(size: int, bits: int, name: str) -> list[Segment]:
     return [Segment(0, whole, "data", name, (whole * 8 // bits,))]
 
 
-def decompress(blob: Any, threads: int | None = 1) -> bytes:
+def decompress(blob: Any, threads: int | None = None) -> bytes:
     """The original bytes of a blob (any bytes-like). Raises the errors of codec.errors.
 
     >>> import codec, numpy
@@ -91,6 +99,11 @@ def decompress(blob: Any, threads: int | None = 1) -> bytes:
     return out
 
 
+_CREATE = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)(
+    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
+)
+
+
 def _new_bytes(size: int) -> tuple[bytes, Any]:
     """A bytes object that is not filled yet, and a writable uint8 array over it.
 
@@ -98,15 +111,16 @@ def _new_bytes(size: int) -> tuple[bytes, Any]:
     that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it took a third of the
     time of decoding.
     """
-    create = ctypes.pythonapi.PyBytes_FromStringAndSize
-    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_ssize_t]
-    new: bytes = create(None, size)
+    try:
+        new: bytes = _CREATE(None, size)
+    except MemoryError:
+        raise LimitExceededError(f"the blob announces {size} bytes, more than there is memory for") from None
     source = np.frombuffer(new, np.uint8)
     room = (ctypes.c_uint8 * size).from_address(source.ctypes.data)
     return new, np.ctypeslib.as_array(room)
 
 
-def decompress_into(blob: Any, out: Any, threads: int | None = 1) -> int:
+def decompress_into(blob: Any, out: Any, threads: int | None = None) -> int:
     """Decode a blob into a writable buffer of at least the original's size. Returns the original's size.
 
     Raises ValueError if the buffer is too small or not writable.
@@ -170,6 +184,7 @@ def compress_file(
         if dst is not None and hasattr(dst, "write"):
             return run(_writer_of(dst))
         target = os.fspath(dst) if dst is not None else os.fspath(_path(src)) + SUFFIX
+        _differ(src, target)
         with AtomicFile(target, force=force, mode=before.st_mode if size is not None and before else None) as out:
             return run(out.write)
 
@@ -195,6 +210,7 @@ def decompress_file(
             return _decompress_stream(file, name, src, dst, progress, force, began)
         held = reader.WeftFile(FileSource(file, name))
         target = os.fspath(dst) if dst is not None else _without_suffix(os.fspath(_path(src)))
+        _differ(src, target)
         total, done = held.index.original, 0
         lock = threading.Lock()
         with AtomicFile(target, force=force, mode=os.fstat(file.fileno()).st_mode) as out:
@@ -291,6 +307,12 @@ def _status(file: Any) -> os.stat_result | None:
         return None
 
 
+def _differ(src: Any, target: Any) -> None:
+    """An original is never replaced by its own result."""
+    if not hasattr(src, "read") and os.path.exists(target) and os.path.samefile(src, target):
+        raise FileExistsError(17, "input and output are the same file", os.fsdecode(target))
+
+
 def _state(status: os.stat_result | None) -> tuple[int, int] | None:
     """What shows that a file was written to: size and time."""
     return None if status is None else (status.st_size, status.st_mtime_ns)
@@ -322,6 +344,8 @@ def _writer_of(file: Any) -> Any:
         rest = memoryview(data).cast("B")
         while len(rest):
             done = file.write(rest)
+            if done is None and isinstance(file, io.RawIOBase):
+                raise BlockingIOError(11, "output does not take bytes now; it must be blocking", str(file))
             if done is None or done >= len(rest):
                 return
             rest = rest[done:]

@@ -22,6 +22,9 @@ PLANES_MAX: Final = 64
 #: Frequency tables of one plane, at most.
 TABLES_MAX: Final = 16
 
+#: And of all planes of a span together.
+SPAN_TABLES_MAX: Final = 128
+
 #: Stored bytes of one record's body, at most: a chunk that did not compress, its tables and its headers.
 RECORD_BODY_MAX: Final = CHUNK_BYTES_MAX + (1 << 17)
 

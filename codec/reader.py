@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from codec.container import index as indexes
 from codec.container import records
-from codec.errors import CorruptFileError, TruncatedFileError
+from codec.errors import CorruptFileError, LimitExceededError, TruncatedFileError
 from codec.report import FileInfo, TensorInfo
 
 if TYPE_CHECKING:
@@ -43,6 +43,16 @@ class Task:
     end: int
 
 
+def room_for(size: int, name: str) -> Bytes:
+    """An array of ``size`` bytes, as a file announces. Raises LimitExceededError if there is no memory for it."""
+    import numpy as np
+
+    try:
+        return np.empty(size, np.uint8)
+    except MemoryError:
+        raise LimitExceededError(f"{name}: announces {size} bytes, more than there is memory for") from None
+
+
 class WeftFile:
     """An opened weft file: index read and checked, chunks decoded on demand.
 
@@ -60,7 +70,7 @@ class WeftFile:
         position, length = records.check_trailer(tail[-records.TRAILER_BYTES :], source.size, self.name)
         record = tail[position - start :][:length] if position >= start else source.read_at(position, length)
         body = records.body_of(record, records.INDEX, self.name, position)
-        self.index = indexes.decode(body, self.name)
+        self.index = indexes.decode(body, self.name, position - records.HEADER_BYTES)
         self.starts, self.offsets = self.index.span_offsets()
         if self.offsets[-1] != position:
             raise CorruptFileError(f"{self.name}: spans end at byte {self.offsets[-1]}, the index begins at {position}")
@@ -157,9 +167,7 @@ class WeftFile:
 
     def read(self, begin: int, end: int) -> Bytes:
         """Bytes begin..end of the original (uint8)."""
-        import numpy as np
-
-        out = np.empty(max(0, end - begin), np.uint8)
+        out = room_for(max(0, end - begin), self.name)
         for task in self.tasks(begin, end) if out.size else ():
             self.run_into(task, begin, out)
         return out

@@ -14,7 +14,7 @@ class Report:
     """Result of compressing, decompressing or verifying one file.
 
     Sizes are bytes. ``bits`` says where the stored bits went: element type ("BF16", or "" for opaque bytes)
-    -> field ("symbol", "rest", "tables", "headers", "whole") -> stored bits. Only compression fills it.
+    -> field ("symbol", "rest", "tables", "headers", "bytes") -> stored bits. Only compression fills it.
     """
 
     original_bytes: int

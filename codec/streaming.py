@@ -72,7 +72,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
             give(out)
             entry.chunks.append(size)
         seen.append(entry)
-    index = indexes.decode(body, name)
+    index = indexes.decode(body, name, start - records.HEADER_BYTES)
     end = bytes(read(records.TRAILER_BYTES + 1))
     at += len(end)
     records.check_trailer(end[: records.TRAILER_BYTES], start + size + records.TRAILER_BYTES, name)

@@ -23,7 +23,7 @@ from codec.dtypes import DTYPES, DType
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError
 from codec.limits import SAFETENSORS_HEADER_MAX
-from codec.reader import Task, WeftFile
+from codec.reader import Task, WeftFile, room_for
 from codec.report import Report
 from codec.sources.safetensors import NotSafetensorsError, metadata_of
 from codec.stages.geometry import Bytes
@@ -171,14 +171,14 @@ class TensorFile:
     def get_tensor(self, name: str) -> Any:
         """A whole tensor. Raises SafetensorError if there is none of that name."""
         tensor, start = self._find(name)
-        out = np.empty(_size(tensor), np.uint8)
+        out = room_for(_size(tensor), tensor.name)
         self._fill([(start, out)])
         return self._give(out, tensor)
 
     def get_tensors(self) -> dict[str, Any]:
         """Every tensor, in order of offset."""
         self._opened()
-        found = [(t, start, np.empty(_size(t), np.uint8)) for t, start in self._tensors.values()]
+        found = [(t, start, room_for(_size(t), t.name)) for t, start in self._tensors.values()]
         self._fill([(start, out) for _, start, out in found])
         return {t.name: self._give(out, t) for t, _, out in found}
 

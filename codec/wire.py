@@ -26,8 +26,8 @@ def varint(value: int) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """UTF-8 behind its length; surrogates that stand for undecodable bytes are kept."""
-    raw = value.encode("utf-8", "surrogatepass")
+    """UTF-8 behind its length."""
+    raw = value.encode("utf-8", "strict")
     return varint(len(raw)) + raw
 
 
@@ -89,7 +89,7 @@ class Cursor:
         """UTF-8 behind its length, which is at most ``most`` bytes."""
         size = self.varint(most)
         try:
-            return bytes(self.take(size)).decode("utf-8", "surrogatepass")
+            return bytes(self.take(size)).decode("utf-8", "strict")
         except UnicodeDecodeError:
             raise self.bad("text is not UTF-8") from None
 

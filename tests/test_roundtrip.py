@@ -304,3 +304,29 @@ def test_noise_does_not_grow(dtype: str | None, size: int) -> None:
     noise = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8).tobytes()
     for level in LEVELS[: 3 if size < 9000 else 2]:
         check(noise, dtype, level=level)
+
+
+def test_noise_behind_a_peaked_sample_does_not_grow() -> None:
+    """Rows that the planner samples are peaked, all others are noise: what was planned must not cost space."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 1 << 16, (1024, 4096), dtype=np.uint16)
+    x[::16] = (rng.standard_normal((64, 4096)) * 0.02).astype(np.float16).view(np.uint16)
+    x[::16, ::12] = rng.integers(0, 1 << 16, (64, 342), dtype=np.uint16)
+    data = x.tobytes()
+    for level in ("fast", "default"):
+        blob = codec.compress(data, dtype="F16", shape=x.shape, level=level)
+        assert len(blob) <= len(data) * 1.001 + 4096
+        assert codec.decompress(blob) == data
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (0, 1 << 70), (-2, -3)])
+def test_shapes_that_no_reader_takes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        codec.compress(bytes(6 if -2 in shape else 1 if shape[0] else 0), dtype="uint8", shape=shape)
+
+
+def test_repeats_are_found_wherever_they_are() -> None:
+    block = np.random.default_rng(1).integers(0, 256, 1 << 16, dtype=np.uint8).tobytes()
+    assert len(codec.compress(block * 16)) < len(block) * 2.1  # one copy for each chunk, which stand alone
+    rows = np.frombuffer(block, np.int8).reshape(64, 1024)
+    assert len(codec.compress(np.tile(rows, (8, 1)))) < len(block) * 1.1

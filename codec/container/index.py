@@ -87,8 +87,12 @@ def encode(index: Index) -> bytes:
     return bytes((int(smaller),)) + varint(len(plain)) + (packed if smaller else plain)
 
 
-def decode(body: bytes | memoryview, name: str) -> Index:
-    """The index in a record's body, with every invariant of section 7 checked that needs only the index."""
+def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Index:
+    """The index in a record's body, with every invariant of section 7 checked that needs only the index.
+
+    ``room``: bytes of the file between header and index, which the records must fill exactly. It also stops an index
+    that inflates to millions of spans before they are built.
+    """
     c = Cursor(_unpacked(body, name), f"{name}: index")
     index = Index(original=c.varint())
     digest = c.u8()
@@ -97,8 +101,8 @@ def decode(body: bytes | memoryview, name: str) -> Index:
     if digest:
         index.sha256 = bytes(c.take(32))
     index.source, index.level = c.text(NAME_BYTES_MAX), c.text(NAME_BYTES_MAX)
-    total = 0
-    for _ in range(c.varint(c.end)):
+    total, left = 0, room if room is not None else 1 << 63
+    for _ in range(c.varint(min(c.end, left // (FRAME_BYTES + 1)))):
         span = SpanEntry(c.varint(SPAN_BYTES_MAX), c.varint(_RECORD_MAX))
         count = c.varint(min(c.end - c.at, SPAN_BYTES_MAX))
         span.chunks = [c.varint(_RECORD_MAX) for _ in range(count)]
@@ -107,7 +111,12 @@ def decode(body: bytes | memoryview, name: str) -> Index:
         if span.original > max(1, count) * CHUNK_BYTES_MAX + 7:
             raise c.bad(f"span of {span.original} bytes in {max(1, count)} chunks")
         total += span.original
+        left -= span.stored
+        if left < 0:
+            raise c.bad("its records are longer than the file")
         index.spans.append(span)
+    if room is not None and left:
+        raise c.bad(f"its records end {left} bytes before the index begins")
     if total != index.original:
         raise c.bad(f"spans hold {total} bytes, the original has {index.original}")
     _tensors(c, index)

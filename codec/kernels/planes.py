@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Kernels:
 def kernels_for(widths: tuple[int, ...]) -> Kernels:
     """The kernels for planes of these widths, low to high."""
     code = 0
-    if widths in VECTOR_LAYOUTS:
+    if widths in VECTOR_LAYOUTS and not config.DISABLE_JIT:
         for width in reversed(widths):
             code = code << 4 | width
     return _make(code)

@@ -89,22 +89,6 @@ def choose(sums, limits, choice):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def cheapest(src, tile, prices, choice):  # type: ignore[no-untyped-def]
-    """choice[t] = the row of prices (int32[tables, 256]) that codes tile t for least; the first of equals."""
-    tables = prices.shape[0]
-    for t in range(choice.size):
-        x = src[t * tile : min(t * tile + tile, src.size)]
-        best, at = np.int64(1) << 62, 0
-        for k in range(tables):
-            row, total = prices[k], np.int64(0)
-            for i in range(x.size):
-                total += row[x[i]]
-            if total < best:
-                best, at = total, k
-        choice[t] = at
-
-
-@njit(nogil=True, cache=True)
 def window_of(counts, times, elements, sampled, least, most, escape_bits, table_bits, exact, out):  # type: ignore[no-untyped-def]
     """The window of a symbol with these field counts. Returns its bits times 2^POINT, or -1 if too much lies outside.
 

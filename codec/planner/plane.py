@@ -36,13 +36,14 @@ class PlanePlan:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Bytes of one plane: some of its tiles (1 in ``scale``), and a run that really is contiguous."""
+    """Bytes of one plane: some of its tiles (1 in ``scale``), and a contiguous run (``whole``: all of it)."""
 
     tiles: Bytes
     tile: int
     count: int
     scale: int
     run: Bytes
+    whole: bool = False
 
 
 def plan_plane(
@@ -75,7 +76,7 @@ def _zstd_level(s: Sample, level: Level, order0: int, size: int, field: str) -> 
     """The zstd level to try, or 0 where a fast look at a contiguous run finds nothing to gain over order 0."""
     if s.run.size < (16 if field == "bytes" else _FLOAT_LEAST):
         return 0
-    if field == "bytes" and s.scale == 1 and s.run.size == s.tiles.size <= level.zstd_always:
+    if field == "bytes" and s.whole and s.run.size <= level.zstd_always:
         return level.zstd_small
     probe = len(plain.compressor(1).compress(s.run.data)) * 8 << _POINT
     return level.zstd if probe * size * 100 < order0 * s.run.size * 97 else 0

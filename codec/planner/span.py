@@ -23,6 +23,8 @@ from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
 _RUN: Final = 1 << 13
+#: Opaque bytes are planned in pieces of so many, since they may hold anything.
+OPAQUE_SPAN: Final = 1 << 20
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
 _local = threading.local()
@@ -189,8 +191,10 @@ def room_for(layout: Layout, elements: int) -> int:
 def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None) -> Plan:
     """Choose for each plane from a sample of tiles."""
     sample, scale = _sampled(x, layout.tile, level.sample)
-    middle = max(0, (x.size - _RUN) // 2) // layout.tile * layout.tile
-    run = x[middle : middle + _RUN] if x.size > 2 * _RUN else x
+    # bytes may repeat anywhere: all of an opaque span is looked at; floats hardly ever repeat
+    most = _RUN if symbol is not None else OPAQUE_SPAN // layout.width
+    middle = max(0, (x.size - most) // 2) // layout.tile * layout.tile
+    run = x[middle : middle + most] if x.size > 2 * most or (symbol is None and x.size > most) else x
     whole = layout.width == 1 and len(layout.planes) == 1
     if whole:
         parts, runs = [sample], [run]
@@ -208,7 +212,13 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         alphabet = symbol.alphabet() if top and symbol is not None else None
         name = "symbol" if top else "rest" if symbol is not None else "bytes"
         plans.append(
-            plan_plane(Sample(part, g.tile, g.tiles, scale, r), level, (0,) if top else (0, 1, 2, 3), alphabet, name)
+            plan_plane(
+                Sample(part, g.tile, g.tiles, scale, r, run.size == x.size),
+                level,
+                (0,) if top else (0, 1, 2, 3),
+                alphabet,
+                name,
+            )
         )
     planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
     return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)

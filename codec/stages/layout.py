@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from codec.dtypes import BY_CODE
 from codec.errors import UnsupportedVersionError
-from codec.limits import CHUNK_BYTES_MAX, PLANES_MAX, SPAN_BYTES_MAX, TABLES_MAX, TILE_ELEMENTS_MAX
+from codec.limits import (
+    CHUNK_BYTES_MAX,
+    PLANES_MAX,
+    SPAN_BYTES_MAX,
+    SPAN_TABLES_MAX,
+    TABLES_MAX,
+    TILE_ELEMENTS_MAX,
+)
 from codec.stages import registry
 from codec.wire import Cursor, varint
 
@@ -113,11 +120,11 @@ def decode(c: Cursor) -> Layout:
     constant = int.from_bytes(c.take(width), "little") if flags & _CONSTANT else 0
     tile, chunk = c.varint(TILE_ELEMENTS_MAX), c.varint(CHUNK_BYTES_MAX // width)
     count = c.u8()
-    if tile < 1 or chunk < 1 or chunk % tile or count > PLANES_MAX:
+    if tile < min(8, length // width or 1) or chunk < 1 or chunk % tile or count > PLANES_MAX:
         raise c.bad(f"tile of {tile}, chunk of {chunk} elements, {count} planes")
     if fold is not None and fold >= 8 * width:
         raise c.bad(f"sign is folded to bit {fold} of {8 * width}")
-    planes, used = [], 0
+    planes, used, held = [], 0, 0
     for k in range(count):
         place, tables = c.u8(), c.u8()
         shift, bits = place & 63, 1 << (place >> 6)
@@ -128,6 +135,9 @@ def decode(c: Cursor) -> Layout:
         if not top and shift + bits > 8 * width:
             raise c.bad(f"plane {k} covers {bits} bits from {shift} of {8 * width}")
         used |= cover
+        held += tables & 31
+        if held > SPAN_TABLES_MAX:
+            raise c.bad(f"more than {SPAN_TABLES_MAX} tables")
         planes.append(Plane(shift, bits, _tables(c, tables)))
     if not planes and (window is not None or flags & _ESCAPES):
         raise c.bad("window or escapes without planes")

@@ -156,3 +156,13 @@ FRONT = varint(0) + b"\0" + text("") + text("")
 def test_bad_bodies(body: bytes, error: type[CodecError], words: str) -> None:
     with pytest.raises(error, match=words):
         indexes.decode(body, "f")
+
+
+def test_an_index_that_inflates_is_refused_before_it_is_built() -> None:
+    """A file of a few kilobytes whose index lists millions of spans: refused at the first that has no room."""
+    spans = b"\x7f\x0e\x00" * 2_000_000
+    plain = varint(127 * 2_000_000) + b"\0" + text("") + text("") + varint(2_000_000) + spans + varint(0)
+    packed = zstandard.ZstdCompressor(19).compress(plain)
+    body = b"\1" + varint(len(plain)) + packed + bytes(max(0, len(plain) // 1024 - len(packed)))
+    with pytest.raises(CorruptFileError):
+        indexes.decode(body, "f", 5000)

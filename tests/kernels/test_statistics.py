@@ -95,17 +95,6 @@ def test_choose(sums: list[int], limits: list[int]) -> None:
     assert choice.tolist() == [sum(limit <= s for limit in limits) for s in sums]
 
 
-@given(SEEDS, SIZES, TILES, st.integers(1, 5))
-def test_cheapest(seed: int, n: int, tile: int, count: int) -> None:
-    x, tiles = data_of(seed, n), tiles_of(n, tile)
-    prices = np.random.default_rng(seed).integers(0, 3 if seed % 3 else 50000, (count, 256), dtype=np.int32)
-    choice = np.zeros(len(tiles), np.uint8)
-    kernel.cheapest(x, tile, prices, choice)
-    for r, k in zip(tiles, choice, strict=True):
-        totals = [sum(int(p[v]) for v in x[r.start : r.stop]) for p in prices]
-        assert k == totals.index(min(totals))
-
-
 def window(
     counts: list[int], times: int, elements: int, least: int, most: int, escape: int, table: int, exact: bool
 ) -> tuple[int, int, int]:
