@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 import numpy as np
@@ -12,21 +11,12 @@ from codec.errors import CorruptFileError, UnsupportedVersionError
 from codec.kernels import planes as plane_kernel
 from codec.stages import layout as layouts
 from codec.stages import registry
-from codec.stages.geometry import Bytes, plane_geometry, read_only, view
+from codec.stages.geometry import Bytes, plane_geometry, read_only, view, working
 from codec.stages.layout import UINT, Layout
 from codec.wire import Cursor
 
 _NONE: Final = np.zeros(0, np.uint8)
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
-_local = threading.local()
-
-
-def _scratch(size: int) -> Bytes:
-    """Working bytes of this thread, at least ``size``, from one call to the next."""
-    held: Bytes | None = getattr(_local, "scratch", None)
-    if held is None or held.size < size:
-        held = _local.scratch = np.empty(max(size, 1 << 20), np.uint8)
-    return held
 
 
 class SpanDecoder:
@@ -121,7 +111,7 @@ class SpanDecoder:
                 plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
                 for k, p in enumerate(planes)
             ]
-        scratch = out if direct else _scratch(sum(g.size for g in shapes) + 16)
+        scratch = out if direct else working("decoded", sum(g.size for g in shapes) + 16)
         places, used = self._places.copy(), 0
         for k, (p, g) in enumerate(zip(planes, shapes, strict=True)):
             stage = c.u8()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,11 +18,10 @@ from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan
 from codec.planner.span import OPAQUE_SPAN, room_for, split
 from codec.stages import huffman, layout, plain, rans
-from codec.stages.geometry import Bytes, plane_geometry, view
+from codec.stages.geometry import Bytes, plane_geometry, view, working
 from codec.wire import varint
 
 _ENCODERS: Final[dict[int, Any]] = {rans.RANS: rans.encode, huffman.HUFFMAN: huffman.encode}
-_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,6 @@ def encode_span(data: Any, dtype: DType | None, shape: tuple[int, ...], level: L
     raise AssertionError("a plan without escapes cannot have too many")
 
 
-def _work(name: str, size: int) -> Bytes:
-    """Working bytes of this thread."""
-    held: Bytes | None = getattr(_local, name, None)
-    if held is None or held.size < size:
-        held = np.empty(size, np.uint8)
-        setattr(_local, name, held)
-    return held
-
-
 class _Coder:
     """Codes the chunks of one span, straight into the bytes of their records."""
 
@@ -84,7 +73,7 @@ class _Coder:
         self.room = chunk // 64 + 16 if lay.escapes else 0
         tiles = -(-chunk // lay.tile)
         bound = room_for(lay, chunk) + 6 * self.room + 2 * tiles + 32 * len(lay.planes) + 256
-        self.out = _work("records", lay.chunks * bound)
+        self.out = working("records", lay.chunks * bound)
         self.at = 0
 
     def put(self, data: Any) -> None:
@@ -132,7 +121,7 @@ class _Coder:
         pieces: list[Bytes] = [body]
         if not self.whole:
             x: NDArray[np.unsignedinteger] = body.view(layout.UINT[lay.width])
-            found = split(lay, plan.span, x, drops, _work("planes", room_for(lay, elements)), self.room)
+            found = split(lay, plan.span, x, drops, working("planes", room_for(lay, elements)), self.room)
             if found is None:
                 return False
             pieces = found[0]
@@ -170,7 +159,7 @@ def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan, onl
     size = piece.size
     if tables is not None and how.groups is not None:
         choice = how.groups.choose(piece, tile, tiles)
-        payload = _ENCODERS[tables.stage](piece, tile, choice, tables, _work("words", 2 * piece.size + 64))
+        payload = _ENCODERS[tables.stage](piece, tile, choice, tables, working("words", 2 * piece.size + 64))
         length = sum(len(b) for b in payload) + only * len(tables.raw) if payload is not None else size
         if length < size:
             best, size = (tables.stage, payload), length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +17,7 @@ from codec.planner import fields
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_plane
 from codec.planner.tiles import chunk_for, tile_for
-from codec.stages.geometry import Bytes, plane_geometry, read_only
+from codec.stages.geometry import Bytes, plane_geometry, read_only, working
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
@@ -27,7 +26,6 @@ _RUN: Final = 1 << 13
 OPAQUE_SPAN: Final = 1 << 20
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
-_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +198,8 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         parts, runs = [sample], [run]
     else:
         span = symbol.span if symbol is not None else 255
-        found = split(layout, span, sample, _NONE, _room("sample", room_for(layout, sample.size)), sample.size)
-        also = split(layout, span, run, _NONE, _room("run", room_for(layout, run.size)), run.size)
+        found = split(layout, span, sample, _NONE, working("sample", room_for(layout, sample.size)), sample.size)
+        also = split(layout, span, run, _NONE, working("run", room_for(layout, run.size)), run.size)
         assert found is not None
         assert also is not None
         parts, runs = found[0], also[0]
@@ -222,15 +220,6 @@ def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, s
         )
     planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
     return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)
-
-
-def _room(name: str, size: int) -> Bytes:
-    """Working bytes of this thread: fresh pages cost more than what is done with them."""
-    held: Bytes | None = getattr(_local, name, None)
-    if held is None or held.size < size:
-        held = np.empty(size, np.uint8)
-        setattr(_local, name, held)
-    return held
 
 
 def _opaque_width(data: Bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+
+_local = threading.local()
 
 
 def view(data: Any) -> Bytes:
@@ -23,6 +26,18 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     out = array[:]
     out.flags.writeable = False
     return out
+
+
+def working(name: str, size: int) -> Bytes:
+    """At least ``size`` working bytes of this thread, kept under ``name`` from one call to the next.
+
+    Fresh pages cost more than what is done with them. What they hold is gone at the next call with the same name.
+    """
+    held: Bytes | None = getattr(_local, name, None)
+    if held is None or held.size < size:
+        held = np.empty(size, np.uint8)
+        setattr(_local, name, held)
+    return held
 
 
 @dataclass(frozen=True, slots=True)
