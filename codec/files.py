@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import math
 import os
@@ -17,8 +16,9 @@ from codec import reader, writer
 from codec.access import BytesSource, FileSource, opened
 from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
-from codec.errors import CorruptFileError, LimitExceededError, MismatchError, SourceChangedError
+from codec.errors import CorruptFileError, MismatchError, SourceChangedError
 from codec.limits import DIMENSIONS_MAX
+from codec.memory import new_bytes
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
@@ -94,30 +94,9 @@ def decompress(blob: Any, threads: int | None = None) -> bytes:
     file = reader.WeftFile(BytesSource(blob))
     if file.index.original < 2:
         return file.read(0, file.index.original).tobytes()
-    out, target = _new_bytes(file.index.original)
+    out, target = new_bytes(file.index.original)
     _decode_into(file, target, threads)
     return out
-
-
-_CREATE = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)(
-    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
-)
-
-
-def _new_bytes(size: int) -> tuple[bytes, Any]:
-    """A bytes object that is not filled yet, and a writable uint8 array over it.
-
-    ``size`` is at least 2: the interpreter shares smaller ones. The C API allows writing to a new bytes object
-    that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it took a third of the
-    time of decoding.
-    """
-    try:
-        new: bytes = _CREATE(None, size)
-    except MemoryError:
-        raise LimitExceededError(f"the blob announces {size} bytes, more than there is memory for") from None
-    source = np.frombuffer(new, np.uint8)
-    room = (ctypes.c_uint8 * size).from_address(source.ctypes.data)
-    return new, np.ctypeslib.as_array(room)
 
 
 def decompress_into(blob: Any, out: Any, threads: int | None = None) -> int:

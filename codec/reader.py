@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from codec.container import index as indexes
 from codec.container import records
@@ -14,7 +14,12 @@ from codec.errors import CorruptFileError, LimitExceededError, TruncatedFileErro
 from codec.report import FileInfo, TensorInfo
 
 if TYPE_CHECKING:
+    from codec.bulk import SpanTables
+    from codec.decode import SpanDecoder
     from codec.stages.geometry import Bytes
+    from codec.stages.layout import Layout
+
+T = TypeVar("T")
 
 #: Stored bytes read at the end of a file in the hope that the index is among them.
 TAIL_BYTES = 1 << 16
@@ -34,9 +39,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Chunks first..stop of a span, which hold bytes begin..end of the original."""
+    """Bytes begin..end of the original: ``spans`` whole spans without chunk records, from ``span`` on; or, if that
+    is 0, chunks first..stop of a span.
+    """
 
     span: int
+    spans: int
     first: int
     stop: int
     begin: int
@@ -76,7 +84,8 @@ class WeftFile:
             raise CorruptFileError(f"{self.name}: spans end at byte {self.offsets[-1]}, the index begins at {position}")
         self._ends = [t.first + t.spans for t in self.index.tensors]
         self._lock = threading.Lock()
-        self._decoders: dict[int, Any] = {}
+        self._decoders: dict[int, SpanDecoder] = {}
+        self._tables: dict[int, SpanTables | None] = {}
 
     def info(self) -> FileInfo:
         """What header and index say."""
@@ -99,59 +108,106 @@ class WeftFile:
             return f'{self.name}: tensor "{self.index.tensors[k].name}"'
         return f"{self.name}: bytes from {self.starts[span]}"
 
-    def decoder(self, span: int) -> Any:
-        """The decoder of a span; the last few are kept."""
+    def decoder(self, span: int) -> SpanDecoder:
+        """The careful decoder of a span; the last few are kept."""
         from codec.decode import SpanDecoder
 
+        return self._kept(self._decoders, span, SpanDecoder)
+
+    def chunked(self, span: int) -> SpanTables | Layout:
+        """What is known of a span with chunk records: its tables, or its layout alone if they need the careful way."""
+        from codec import bulk
+
+        tables = self._kept(self._tables, span, lambda body, what: bulk.span_tables(body))
+        return tables if tables is not None else self.decoder(span).layout
+
+    def _kept(self, held: dict[int, T], span: int, make: Callable[[memoryview, str], T]) -> T:
+        """What is made of a span's record; the last few are kept."""
         with self._lock:
-            found = self._decoders.get(span)
-        if found is not None:
-            return found
+            if span in held:
+                return held[span]
         at, entry = self.offsets[span], self.index.spans[span]
         record = self.source.read_at(at, entry.record)
-        decoder = SpanDecoder(records.body_of(record, records.SPAN, self.name, at), self.what(span))
-        if decoder.layout.length != entry.original or decoder.layout.chunks != max(1, len(entry.chunks)):
+        made = make(records.body_of(record, records.SPAN, self.name, at), self.what(span))
+        shape: Any = getattr(made, "layout", made)
+        if shape is not None and (shape.length != entry.original or shape.chunks != max(1, len(entry.chunks))):
             raise CorruptFileError(f"{self.what(span)}: its span record and the index do not agree")
         with self._lock:
-            while len(self._decoders) >= 16:
-                self._decoders.pop(next(iter(self._decoders)))
-            self._decoders[span] = decoder
-        return decoder
+            while len(held) >= 16:
+                held.pop(next(iter(held)))
+            held[span] = made
+        return made
 
     def tasks(self, begin: int = 0, end: int | None = None) -> Iterator[Task]:
         """What to decode for bytes begin..end of the original, in order, in pieces of about 2 MiB."""
         end = self.index.original if end is None else end
         span = bisect.bisect_right(self.starts, begin) - 1
-        while span < len(self.index.spans) and self.starts[span] < end:
-            layout = self.decoder(span).layout
-            base = self.starts[span]
-            step = max(1, TASK_BYTES // (layout.chunk * layout.width))
-            for first in range(0, layout.chunks, step):
-                stop = min(first + step, layout.chunks)
-                a, b = layout.chunk_range(first)[0] + base, layout.chunk_range(stop - 1)[1] + base
-                if a < end and b > begin:
-                    size = layout.chunk * layout.width  # tail bytes belong to the last chunk
-                    lo = min(max(first, (begin - base) // size), stop - 1)
-                    hi = min(stop, max(lo + 1, -(-(end - base) // size)))
-                    a, b = layout.chunk_range(lo)[0] + base, layout.chunk_range(hi - 1)[1] + base
-                    yield Task(span, lo, hi, a, b)
+        spans, starts = self.index.spans, self.starts
+        while span < len(spans) and starts[span] < end:
+            stop = span
+            while stop < len(spans) and not spans[stop].chunks and starts[stop] < end:
+                if starts[stop] + spans[stop].original > starts[span] + TASK_BYTES and stop > span:
+                    break
+                stop += 1
+            if stop > span:
+                yield Task(span, stop - span, 0, 0, starts[span], starts[stop - 1] + spans[stop - 1].original)
+                span = stop
+                continue
+            size = self.chunked(span).chunk_bytes  # the last chunk has the tail bytes, too
+            base, chunks = starts[span], len(spans[span].chunks)
+            first = min(max(0, begin - base) // size, chunks - 1)
+            last = min(chunks, max(first + 1, -(-(min(end, starts[span + 1]) - base) // size)))
+            for lo in range(first, last, max(1, TASK_BYTES // size)):
+                hi = min(lo + max(1, TASK_BYTES // size), last)
+                yield Task(span, 0, lo, hi, base + lo * size, starts[span + 1] if hi == chunks else base + hi * size)
             span += 1
 
     def run(self, task: Task, out: Bytes) -> None:
         """Decode a task into ``out`` (uint8, end - begin bytes)."""
-        decoder, entry = self.decoder(task.span), self.index.spans[task.span]
-        if decoder.inline:
-            decoder.decode_inline(out)
-            return
-        at = self.offsets[task.span] + entry.record + sum(entry.chunks[: task.first])
-        stored = self.source.read_at(at, sum(entry.chunks[task.first : task.stop]))
-        begin = task.begin - self.starts[task.span]
+        if task.spans:
+            self._run_spans(task, out)
+        else:
+            self._run_chunks(task, out)
+
+    def _run_spans(self, task: Task, out: Bytes) -> None:
+        """Whole spans, each with its chunk in its record."""
+        from codec import bulk
+
+        first = self.offsets[task.span]
+        stored = self.source.read_at(first, self.offsets[task.span + task.spans] - first)
+        jobs, at, begin = [], 0, 0
+        for span in range(task.span, task.span + task.spans):
+            entry = self.index.spans[span]
+            end = at + entry.record
+            records.body_of(stored[at:end], records.SPAN, self.name, first + at)
+            jobs.append((at + records.HEAD_BYTES, end - 8, begin, begin + entry.original, -1))
+            at, begin = end, begin + entry.original
+
+        def careful(k: int) -> None:
+            self.decoder(task.span + k).decode_inline(out[jobs[k][2] : jobs[k][3]])
+
+        bulk.decode(stored, jobs, out, None, careful)
+
+    def _run_chunks(self, task: Task, out: Bytes) -> None:
+        """Some chunks of one span. Each is checked, decoded and hashed while it is in the cache."""
+        from codec import bulk
+
+        shape, entry = self.chunked(task.span), self.index.spans[task.span]
+        first = self.offsets[task.span] + entry.record + sum(entry.chunks[: task.first])
+        stored = self.source.read_at(first, sum(entry.chunks[task.first : task.stop]))
+        at, begin = 0, 0
         for number in range(task.first, task.stop):
-            size = entry.chunks[number]
-            body = records.body_of(stored[:size], records.CHUNK, self.name, at)
-            a, b = decoder.layout.chunk_range(number)
-            decoder.decode_chunk(number, body, out[a - begin : b - begin])
-            stored, at = stored[size:], at + size
+            end = at + entry.chunks[number]
+            body = records.body_of(stored[at:end], records.CHUNK, self.name, first + at)
+            stop = out.size if number == task.stop - 1 else begin + shape.chunk_bytes
+            here = out[begin:stop]
+
+            def careful(k: int, number: int = number, body: memoryview = body, here: Bytes = here) -> None:
+                self.decoder(task.span).decode_chunk(number, body, here)
+
+            tables = shape if isinstance(shape, bulk.SpanTables) else None
+            bulk.decode(body, [(0, len(body), 0, here.size, number)], here, tables, careful)
+            at, begin = end, stop
 
     def run_into(self, task: Task, begin: int, out: Bytes) -> None:
         """Decode what of a task lies in ``out``, the bytes of the original from ``begin`` on (uint8)."""

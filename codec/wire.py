@@ -73,6 +73,10 @@ class Cursor:
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
         """An unsigned LEB128 that is at most ``most``."""
+        at = self.at
+        if at < self.end and (byte := self.data[at]) < 128 and byte <= most:  # nearly all are of one byte
+            self.at = at + 1
+            return byte
         value = 0
         for k in range(VARINT_BYTES_MAX):
             byte = self.u8()

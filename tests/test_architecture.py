@@ -17,14 +17,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The floors, lowest first. A module imports from its own floor or from below; one without a floor fails.
 FLOORS = (
-    ("codec._version", "codec.errors", "codec.limits", "codec.dtypes", "codec.wire", "codec.engine", "codec.report"),
+    (
+        "codec._version",
+        "codec.errors",
+        "codec.limits",
+        "codec.dtypes",
+        "codec.wire",
+        "codec.engine",
+        "codec.report",
+        "codec.memory",
+    ),
     ("codec.kernels",),
     ("codec.stages",),
     ("codec.storage", "codec.access"),
     ("codec.container",),
     ("codec.sources",),
     ("codec.planner",),
-    ("codec.encode", "codec.decode"),
+    ("codec.encode", "codec.decode", "codec.bulk"),
     (
         "codec.reader",
         "codec.streaming",
@@ -54,6 +63,7 @@ NEVER = {
     "codec.access": ("codec.kernels", "codec.stages", "codec.container"),
     "codec.encode": ("codec.decode",),
     "codec.decode": ENCODER,
+    "codec.bulk": ENCODER,
     "codec.reader": ENCODER,
     "codec.inspection": ENCODER,
     "codec.writer": ("codec.decode", "codec.reader"),

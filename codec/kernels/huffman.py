@@ -15,11 +15,12 @@ in tiles of 4096 (four tables are more than the first cache holds), 1.7 in tiles
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
@@ -311,3 +312,21 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
         if bit[j] & 7 and src[ends[j] - 1] >> (bit[j] & 7):
             return -1
     return 0
+
+
+_U8, _I64, _U64 = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(types.uint64)
+_DECODE_AT: Final = types.int64(_U8, types.int64, _I64, _I64, _U64, _U8, types.int64, types.int64, _U8, types.int64)
+
+
+@cache
+def decode_address() -> int:
+    """The address of ``decode`` for kernels that call it: its arrays as addresses, sizes behind src and choice.
+
+    int64 f(src, size, starts, ends, tables, choice, tiles, tile, dst, n), each an int64.
+    """
+
+    def decode_at(src, size, starts, ends, tables, choice, tiles, tile, dst, n):  # type: ignore[no-untyped-def]
+        words, first, last, out = carray(src, size), carray(starts, 4), carray(ends, 4), carray(dst, n)
+        return decode(words, first, last, carray(tables, 2048), carray(choice, tiles), tile, out, n)
+
+    return int(cfunc(_DECODE_AT, nogil=True, cache=True)(decode_at).address)

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import carray, cfunc, config, literally, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -66,11 +66,7 @@ class Kernels:
 @cache
 def kernels_for(widths: tuple[int, ...]) -> Kernels:
     """The kernels for planes of these widths, low to high."""
-    code = 0
-    if widths in VECTOR_LAYOUTS and not config.DISABLE_JIT:
-        for width in reversed(widths):
-            code = code << 4 | width
-    return _make(code)
+    return _make(code_of(widths))
 
 
 def numbers(tile: int, fold: int, window: int, span: int, constant: int) -> NDArray[np.int64]:
@@ -317,6 +313,33 @@ def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, pa
         y[i] = kind((v & low) | ((high >> one) << f) | ((high & one) << top))
 
 
+@njit(nogil=True)
+def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
+    literally(layout)
+    n, planes, kind = dst.size, places.shape[1], dst.dtype.type
+    tile, fold, window, constant = ints[0], ints[1], ints[2], kind(np.uint64(ints[4]))
+    shifts, widths, cursor, inside = places[SHIFT], places[WIDTH], places[CURSOR], places[INSIDE]
+    parts = _parts(widths)
+    source = np.empty(64, np.int64)
+    for t in range((n + tile - 1) // tile):
+        base = t * tile
+        m = min(tile, n - base)
+        first = min(np.int64(drops[t]), planes) if drops.size else 0
+        if layout != 0 and m % parts == 0:
+            for p in range(planes):
+                if p < first:
+                    source[p] = zeros.ctypes.data
+                else:
+                    source[p] = (payload.ctypes.data if inside[p] else scratch.ctypes.data) + cursor[p]
+            address, of, up = dst.ctypes.data + base * dst.itemsize, source.ctypes.data, shifts.ctypes.data
+            _merge_tile(layout, constant, address, m, of, up, window, fold)
+        else:
+            _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor)
+        for p in range(first, planes):
+            cursor[p] += (m * widths[p] + 7) // 8
+    return 0
+
+
 @cache
 def _make(layout: int) -> Kernels:
     @njit(nogil=True, cache=True)
@@ -368,30 +391,7 @@ def _make(layout: int) -> Kernels:
         caller has checked that each plane's bytes lie within its array, as the geometry counts them, and that
         shifts and fold are less than the element's width; nothing depends on what the bytes are.
         """
-        n, planes, kind = dst.size, places.shape[1], dst.dtype.type
-        tile, fold, window, constant = ints[0], ints[1], ints[2], kind(np.uint64(ints[4]))
-        shifts, widths, cursor, inside = places[SHIFT], places[WIDTH], places[CURSOR], places[INSIDE]
-        parts = _parts(widths)
-        source = np.empty(64, np.int64)
-        for t in range((n + tile - 1) // tile):
-            base = t * tile
-            m = min(tile, n - base)
-            first = min(np.int64(drops[t]), planes) if drops.size else 0
-            if layout != 0 and m % parts == 0:
-                for p in range(planes):
-                    if p < first:
-                        source[p] = zeros.ctypes.data
-                    else:
-                        source[p] = (payload.ctypes.data if inside[p] else scratch.ctypes.data) + cursor[p]
-                address, of, up = dst.ctypes.data + base * dst.itemsize, source.ctypes.data, shifts.ctypes.data
-                _merge_tile(layout, constant, address, m, of, up, window, fold)
-            else:
-                _merge_plain(
-                    dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor
-                )
-            for p in range(first, planes):
-                cursor[p] += (m * widths[p] + 7) // 8
-        return 0
+        return _merge(layout, dst, ints, drops, places, payload, scratch, zeros)
 
     return Kernels(split, merge)
 
@@ -422,3 +422,40 @@ def put_escapes(dst, ints, drops, shift, planes, payload, at, values, count):  #
         high = y >> f
         dst[i] |= kind((y & ((one << f) - one)) | ((high >> one) << f) | ((high & one) << top))
     return 0
+
+
+_U8, _I64 = types.CPointer(types.uint8), types.CPointer(types.int64)
+
+
+def code_of(widths: tuple[int, ...]) -> int:
+    """The layout as a number: 4 bits a plane, low to high; 0 for one that has no vector way."""
+    code = 0
+    if widths in VECTOR_LAYOUTS and not config.DISABLE_JIT:
+        for width in reversed(widths):
+            code = code << 4 | width
+    return code
+
+
+@cache
+def merge_address(layout: int, width: int) -> int:
+    """The address of ``merge`` of a layout (see ``code_of``) for elements of ``width`` bytes, for kernels that call it.
+
+    int64 f(dst, n, ints, drops, tiles, places, planes, payload, payload_size, scratch, scratch_size, zeros, escapes,
+    at, values), each an int64: ``merge`` and then ``put_escapes``, with its result. ``tiles`` is 0 without drops.
+    """
+    element = types.CPointer(types.Integer.from_bitwidth(8 * width, signed=False))
+    i64 = types.int64
+    signature = i64(element, i64, _I64, _U8, i64, _I64, i64, _U8, i64, _U8, i64, _U8, i64, i64, i64)
+
+    def merge_at(  # type: ignore[no-untyped-def]
+        dst, n, ints, drops, tiles, places, planes, payload, payload_size, scratch, scratch_size, zeros, escapes, at,
+        values,
+    ):  # fmt: skip
+        out, numbers, rows = carray(dst, n), carray(ints, 5), carray(places, (4, planes))
+        dropped, data, work = carray(drops, tiles), carray(payload, payload_size), carray(scratch, scratch_size)
+        _merge(layout, out, numbers, dropped, rows, data, work, carray(zeros, 1 << 14))
+        if escapes == 0:
+            return 0
+        return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, data, at, values, escapes)
+
+    return int(cfunc(signature, nogil=True, cache=True)(merge_at).address)

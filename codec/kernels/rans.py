@@ -15,11 +15,12 @@ looks its table up with permutes of registers, 2.4 times faster than with gather
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import literally, njit, types
+from numba import carray, cfunc, literally, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -289,12 +290,28 @@ def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  
     return at
 
 
+@intrinsic
+def _will_write(typing, address):  # type: ignore[no-untyped-def]
+    """Have the cache line at an address fetched for writing. Any address will do: it cannot fault."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
+        prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        b.call(prefetch, [b.inttoptr(args[0], PTR), ir.Constant(I32, 1), ir.Constant(I32, 2), ir.Constant(I32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
 @njit(nogil=True)
-def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, order):  # type: ignore[no-untyped-def]
+def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, order, ahead, step):  # type: ignore[no-untyped-def]
     literally(mode)
     base = 0
     for t in range(choice.size):
         q = min(tile, n - base)
+        if step > 0:
+            for line in range(base * step, (base + q) * step, 64):
+                _will_write(ahead + line)
         row = np.int64(choice[t]) * 4096
         done = 0
         if mode != PLAIN and lanes >= 16:
@@ -349,22 +366,22 @@ def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):
 
 @njit(nogil=True, cache=True)
 def _decode_avx512(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
-    return _decode(WIDE, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND)
+    return _decode(WIDE, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
 @njit(nogil=True, cache=True)
 def _decode_gather(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
-    return _decode(WIDE_GATHER, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND)
+    return _decode(WIDE_GATHER, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
 @njit(nogil=True, cache=True)
 def _decode_avx2(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
-    return _decode(NARROW, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND)
+    return _decode(NARROW, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
 @njit(nogil=True, cache=True)
 def _decode_scalar(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
-    return _decode(PLAIN, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND)
+    return _decode(PLAIN, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
 @njit(nogil=True, cache=True)
@@ -408,3 +425,25 @@ decode = DECODERS[cpu.path()]
 #: uint32[tables * 256]; top the largest byte that has a frequency; states uint32[lanes], updated; out uint8[>=
 #: 2 * n + 16]: a symbol emits at most one word.
 encode = ENCODERS[cpu.path()]
+
+
+_MODES: Final = {cpu.GATHER: WIDE_GATHER, cpu.AVX512: WIDE, cpu.AVX2: NARROW, cpu.SCALAR: PLAIN}
+_U8, _U32 = types.CPointer(types.uint8), types.CPointer(types.uint32)
+_DECODE_AT: Final = types.int64(_U8, *[types.int64] * 3, _U32, _U8, *[types.int64] * 2, _U32, _U8, *[types.int64] * 3)
+
+
+@cache
+def decode_address() -> int:
+    """The address of ``decode`` for kernels that call it: its arrays as addresses, the number of tiles behind choice.
+
+    int64 f(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, ahead, step), each an int64. Memory at
+    ``ahead``, ``step`` bytes for each byte decoded (0: none), is fetched meanwhile, since the caller will write there.
+    """
+    mode = _MODES[cpu.path()]
+
+    def decode_at(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, ahead, step):  # type: ignore[no-untyped-def]
+        words, entries, out = carray(src, end), carray(table, 4096), carray(dst, n)
+        rows, lane = carray(choice, tiles), carray(states, lanes)
+        return _decode(mode, words, at, end, lanes, entries, rows, tile, lane, out, n, EXPAND, ahead, step)
+
+    return int(cfunc(_DECODE_AT, nogil=True, cache=True)(decode_at).address)

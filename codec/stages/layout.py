@@ -70,6 +70,11 @@ class Layout:
         return max(1, -(-self.elements // self.chunk))
 
     @property
+    def chunk_bytes(self) -> int:
+        """Bytes of each chunk but the last, without tail bytes."""
+        return self.chunk * self.width
+
+    @property
     def shifts(self) -> NDArray[np.int64]:
         """Shift of each plane, as the kernels take it."""
         return np.array([p.shift for p in self.planes], np.int64)

@@ -1,0 +1,122 @@
+"""Decode runs of records in few calls: the quick way of codec.kernels.chunks, and codec.decode for what it declines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numba import config
+from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
+
+from codec.kernels import chunks as kernel
+from codec.kernels import huffman, planes, rans
+from codec.stages.geometry import Bytes, view
+
+#: Original bytes decoded by one call of the kernel, about: they are hashed while they are in the second cache.
+BATCH: Final = 1 << 19
+
+_ZEROS: Final = np.zeros(1 << 14, np.uint8)
+
+
+class _Addresses:
+    """Addresses of kernels, as the driver takes them: an array that is replaced when a merge is added."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.array: NDArray[np.int64] | None = None
+
+    def get(self) -> NDArray[np.int64]:
+        if self.array is None:
+            with self._lock:
+                if self.array is None:
+                    self.array = np.array([rans.decode_address(), huffman.decode_address()], np.int64)
+        return self.array
+
+    def add(self, layout: int, width: int) -> None:
+        """Compile the merge of a layout as a span's state names it: 4 bits a plane."""
+        widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
+        with self._lock:
+            found = planes.merge_address(planes.code_of(widths), width)
+            self.array = np.append(self.get(), np.array([layout, width, found], np.int64))
+
+
+_ADDRESSES = _Addresses()
+
+
+class _Room(threading.local):
+    """What the kernel works in, one for each thread."""
+
+    def __init__(self) -> None:
+        self.state = np.zeros(kernel.STATE, np.int64)
+        self.tables = np.empty(kernel.MOST_TABLES * kernel.TABLE_WORDS, np.uint64)
+        self.scratch = np.empty(kernel.SCRATCH, np.uint8)
+        self.small = np.empty(2 * kernel.MOST_TILES, np.uint8)
+        self.numbers = np.zeros(kernel.NUMBERS, np.int64)
+        self.why = np.zeros(1, np.int64)
+
+
+_ROOM = _Room()
+
+
+class SpanTables:
+    """State and tables of a span that was read once, for its chunk records, from any thread."""
+
+    __slots__ = ("chunk_bytes", "chunks", "length", "state", "tables")
+
+    def __init__(self, state: NDArray[np.int64], tables: NDArray[np.uint64]) -> None:
+        self.state, self.tables = state, tables
+        self.length, width = int(state[kernel.LENGTH]), int(state[kernel.WIDTH])
+        self.chunk_bytes = int(state[kernel.CHUNK]) * width
+        self.chunks = max(1, -(-(self.length // width * width) // self.chunk_bytes))
+
+
+def span_tables(body: Any) -> SpanTables | None:
+    """Read the body of a span record without a chunk; None if it is for the careful way."""
+    if config.DISABLE_JIT:
+        return None
+    state, tables = np.zeros(kernel.STATE, np.int64), _ROOM.tables
+    data = view(body)
+    if kernel.read_span(data, 0, data.size, state, tables) < 0:
+        return None
+    return SpanTables(state, tables[: int(state[kernel.ROWS]) * kernel.TABLE_WORDS].copy())
+
+
+def decode(
+    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    careful: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Decode records into ``out`` and compare their hashes.
+
+    ``jobs``: for each record where in ``stored`` its body begins and ends, where in ``out`` its bytes do, and its
+    chunk's number, -1 for a span record with its only chunk. ``span``: of the chunk records. ``careful(k)`` decodes
+    job k another way: it is called for each that this way declines, and raises what is wrong with it.
+    """
+    if config.DISABLE_JIT or (span is None and jobs[0][kernel.NUMBER] >= 0):
+        for k in range(len(jobs)):
+            careful(k)
+        return
+    data, table, room = view(stored), np.array(jobs, np.int64), _ROOM
+    state, tables = (room.state, room.tables) if span is None else (span.state, span.tables)
+    hashes = np.empty(len(jobs), np.uint64)
+    at, count = 0, len(jobs)
+    while at < count:
+        stop, size = at, 0
+        while stop < count and size < BATCH:
+            size += jobs[stop][kernel.STOP] - jobs[stop][kernel.FIRST]
+            stop += 1
+        done = kernel.decode(
+            data, table[:stop], at, state, tables, out, hashes, room.scratch, room.small, room.numbers,
+            _ADDRESSES.get(), _ZEROS, room.why,
+        )  # fmt: skip
+        for k in range(at, done):
+            if xxh3_64_intdigest(out[jobs[k][kernel.FIRST] : jobs[k][kernel.STOP]].data) != hashes[k]:
+                careful(k)
+        at = done
+        if room.why[0] == kernel.UNKNOWN:
+            _ADDRESSES.add(int(state[kernel.LAYOUT]), int(state[kernel.WIDTH]))
+        elif room.why[0] == kernel.DECLINED:
+            careful(at)
+            at += 1

@@ -1,0 +1,433 @@
+"""Decode whole records: span records and chunk records into original bytes, in one call for many of them.
+
+The careful way is codec.decode, plane by plane, with an error for everything that can be wrong. This is the quick one:
+it reads the same fields with the same bounds, calls the same kernels (by their addresses, so that each is compiled
+once, in its own file), and stops at whatever is wrong, rare, or zstd: the careful way then takes that record, and
+says why. Nothing decoded here is handed out before its hash is compared.
+
+State of a span, int64[STATE]: the fields below, then FIELDS numbers for each plane.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from codec.kernels.huffman_codes import table as huffman_table
+from codec.kernels.tables import lay_out, read, read_lengths, unpack_choice
+
+#: Fields of a span's state.
+LENGTH: Final = 0
+WIDTH: Final = 1
+FLAGS: Final = 2
+FOLD: Final = 3
+WINDOW: Final = 4
+CONSTANT: Final = 5
+TILE: Final = 6
+CHUNK: Final = 7
+PLANES: Final = 8
+LAYOUT: Final = 9
+ROWS: Final = 10
+_PLANE: Final = 16
+FIELDS: Final = 5
+_SHIFT, _BITS, _TABLES, _STAGE, _ROW = range(FIELDS)
+#: Planes and tables of a span that are decoded here; what has more goes the careful way.
+MOST_PLANES: Final = 15
+MOST_TABLES: Final = 48
+STATE: Final = _PLANE + FIELDS * MOST_PLANES
+#: Words (uint64) of the tables of a span: a rANS table is 4096 uint32, a Huffman table 2048 uint64.
+TABLE_WORDS: Final = 2048
+#: Bytes of working space: the decoded planes of a chunk, what tiles of 8 elements add to them, and some slack.
+SCRATCH: Final = (1 << 19) + (1 << 20) + 64
+#: Tiles in a chunk, at most; choices and drops each take so many bytes.
+MOST_TILES: Final = 1 << 16
+#: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states. They are the
+#: caller's, because numba frees an array of its own before a call that only has its address.
+NUMBERS: Final = 128
+_INTS, _STARTS, _ENDS, _STATES, _PLACES = 0, 8, 12, 16, 64
+
+#: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing.
+DONE: Final = 0
+DECLINED: Final = 1
+UNKNOWN: Final = 2
+
+#: Columns of ``jobs``: where the body begins and ends in the stored bytes, where its output does, and the
+#: chunk's number (-1: a span record with its only chunk).
+AT, END, FIRST, STOP, NUMBER = range(5)
+
+_FOLDED, _WINDOWED, _CONSTANT, _DROPS, _ESCAPES = 4, 8, 16, 32, 64
+
+
+@intrinsic
+def _call(typing, address, args):  # type: ignore[no-untyped-def]
+    """Call int64 f(int64, ...) at an address."""
+
+    def codegen(context: Any, b: Any, signature: Any, values: Any) -> Any:
+        numbers = [b.extract_value(values[1], k) for k in range(len(signature.args[1]))]
+        i64 = ir.IntType(64)
+        kind = ir.FunctionType(i64, [i64] * len(numbers))
+        return b.call(b.inttoptr(values[0], kind.as_pointer()), numbers)
+
+    return types.int64(types.int64, args), codegen
+
+
+@njit(nogil=True)
+def _varint(data, at, end, most):  # type: ignore[no-untyped-def]
+    """(value, position behind it); the position is -1 if it does not end, is misspelt or is more than ``most``."""
+    value, shift = np.int64(0), 0
+    while at < end and shift < 56:
+        byte = np.int64(data[at])
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            if (byte == 0 and shift > 0) or value > most:
+                return 0, -1
+            return value, at
+        shift += 7
+    return 0, -1
+
+
+@njit(nogil=True)
+def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore[no-untyped-def]
+    """Read and lay out the tables of a plane from data[at:end); the position behind them, or -1."""
+    encoder = np.empty(256, np.uint32)
+    for k in range(count):
+        out = tables[k * 2048 : k * 2048 + 2048]
+        if stage == 2:
+            at = read(data, at, end, freq[0])
+            if at < 0:
+                return -1
+            lay_out(freq, out.view(np.uint32), encoder)
+        else:
+            at = read_lengths(data, at, end, lengths)
+            if at < 0 or huffman_table(lengths, out) < 0:
+                return -1
+    return at
+
+
+@njit(nogil=True)
+def _span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
+    """Read a span record's body up to its chunk's body, into state and tables; the position behind, or -1."""
+    length, at = _varint(data, at, end, 1 << 23)
+    if at < 0 or end - at < 2 or length < 1:
+        return -1
+    dtype, flags = np.int64(data[at]), np.int64(data[at + 1])
+    at += 2
+    if dtype > 22 or flags & 128:
+        return -1
+    width = np.int64(1) << (flags & 3)
+    state[LENGTH], state[WIDTH], state[FLAGS] = length, width, flags
+    state[FOLD], state[WINDOW], state[CONSTANT] = 8 * width - 1, 0, 0
+    if flags & _FOLDED:
+        if at >= end or data[at] >= 8 * width:
+            return -1
+        state[FOLD] = data[at]
+        at += 1
+    if flags & _WINDOWED:
+        state[WINDOW], at = _varint(data, at, end, 65535)
+        if at < 0:
+            return -1
+    if flags & _CONSTANT:
+        if end - at < width:
+            return -1
+        for k in range(width):
+            state[CONSTANT] |= np.int64(data[at + k]) << (8 * k)
+        at += width
+    tile, at = _varint(data, at, end, 1 << 14)
+    if at < 0:
+        return -1
+    chunk, at = _varint(data, at, end, (1 << 19) // width)
+    if at < 0 or at >= end:
+        return -1
+    planes = np.int64(data[at])
+    at += 1
+    if tile < min(8, max(1, length // width)) or chunk < 1 or chunk % tile or planes > MOST_PLANES:
+        return -1
+    if planes == 0 and flags & (_WINDOWED | _ESCAPES):
+        return -1
+    state[TILE], state[CHUNK], state[PLANES] = tile, chunk, planes
+    freq, lengths = np.empty((1, 256), np.int64), np.empty(256, np.uint8)
+    low, rows, layout = np.int64(0), 0, np.int64(0)
+    for p in range(planes):
+        if end - at < 2:
+            return -1
+        shift, bits = np.int64(data[at]) & 63, np.int64(1) << (data[at] >> 6)
+        count, stage = np.int64(data[at + 1]) & 31, np.int64(data[at + 1]) >> 5
+        at += 2
+        top = p == planes - 1 and flags & _WINDOWED
+        if shift < low or shift >= 8 * width or (top and bits != 8) or (not top and shift + bits > 8 * width):
+            return -1
+        low = shift + bits
+        if count > 16 or rows + count > MOST_TABLES or (count > 0 and stage != 2 and stage != 3):
+            return -1
+        if count == 0 and stage:
+            return -1
+        place = _PLANE + FIELDS * p
+        state[place + _SHIFT], state[place + _BITS], state[place + _TABLES] = shift, bits, count
+        state[place + _STAGE], state[place + _ROW] = stage, rows
+        at = _tables(data, at, end, count, stage, tables[rows * TABLE_WORDS :], freq, lengths)
+        if at < 0:
+            return -1
+        rows += count
+        layout |= bits << (4 * p)
+    state[LAYOUT], state[ROWS] = layout, rows
+    return at
+
+
+@njit(nogil=True)
+def _address(known, layout, width):  # type: ignore[no-untyped-def]
+    """The address of a merge among known[2:]: layout, width, address, layout, ...; 0 if it is not there."""
+    for k in range(2, known.size - 2, 3):
+        if known[k] == layout and known[k + 1] == width:
+            return known[k + 2]
+    return 0
+
+
+@njit(nogil=True)
+def _choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-def]
+    """Read the tiles' choices; the position behind them, or -1."""
+    if tables < 2:
+        choice[:tiles] = 0
+        return at
+    bits = 1 if tables == 2 else 2 if tables <= 4 else 4
+    size = (tiles * bits + 7) >> 3
+    if end - at < size or unpack_choice(data, at, bits, tables, choice[:tiles]) < 0:
+        return -1
+    return at + size
+
+
+@njit(nogil=True)
+def _rans(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
+    """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1."""
+    words, at = _varint(data, at, end, (end - at) // 2)
+    if at < 0:
+        return -1
+    at = _choices(data, at, end, tiles, count, choice)
+    lanes = 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
+    if at < 0 or end - at < 4 * lanes + 2 * words:
+        return -1
+    states = numbers[_STATES : _STATES + 32].view(np.uint32)
+    for lane in range(lanes):
+        x = np.int64(0)
+        for k in range(4):
+            x |= np.int64(data[at + 4 * lane + k]) << (8 * k)
+        if x < 65536:
+            return -1
+        states[lane] = x
+    at += 4 * lanes
+    stop = at + 2 * words
+    source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
+    found = _call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+    if found != stop:
+        return -1
+    for lane in range(lanes):
+        if states[lane] != 65536:
+            return -1
+    return stop
+
+
+@njit(nogil=True)
+def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers):  # type: ignore[no-untyped-def]
+    """As ``_rans``."""
+    starts, ends = numbers[_STARTS : _STARTS + 4], numbers[_ENDS : _ENDS + 4]
+    total = np.int64(0)
+    for k in range(4):
+        starts[k] = total
+        part, at = _varint(data, at, end, end)
+        if at < 0:
+            return -1
+        total += part
+        ends[k] = total
+    at = _choices(data, at, end, tiles, count, choice)
+    if at < 0 or end - at < total:
+        return -1
+    starts += at
+    ends += at
+    source, entries, rows = data.ctypes.data, tables.ctypes.data, choice.ctypes.data
+    first, last = starts.ctypes.data, ends.ctypes.data
+    if _call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size)) < 0:
+        return -1
+    return at + total
+
+
+@njit(nogil=True)
+def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small, numbers, known, zeros):  # type: ignore[no-untyped-def]
+    """Decode a chunk's body, from behind its number on, into out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
+
+    data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes.
+    """
+    width, tile, planes, flags = state[WIDTH], state[TILE], state[PLANES], state[FLAGS]
+    tail = state[LENGTH] % width if last else 0
+    size = stop - begin - tail
+    elements = size // width
+    tiles = (elements + tile - 1) // tile
+    if end - at < 8 or tiles > MOST_TILES or size % width:
+        return DECLINED
+    at += 8  # the hash, which the caller compares
+    drops, choice = small[:0], small[MOST_TILES:]
+    if flags & _DROPS:
+        if at >= end or data[at] > 1:
+            return DECLINED
+        drops = small[:tiles]
+        if data[at] == 1:
+            if end - at < 2:
+                return DECLINED
+            drops[:] = data[at + 1]
+            at += 2
+        else:
+            if end - at < 1 + tiles:
+                return DECLINED
+            drops[:] = data[at + 1 : at + 1 + tiles]
+            at += 1 + tiles
+        for t in range(tiles):
+            if drops[t] > planes:
+                return DECLINED
+    escapes, positions, values = np.int64(0), np.int64(0), np.int64(0)
+    if flags & _ESCAPES:
+        if end - at < 4:
+            return DECLINED
+        for k in range(4):
+            escapes |= np.int64(data[at + k]) << (8 * k)
+        positions, values = at + 4, at + 4 + 4 * escapes
+        if escapes > elements or end - at < 4 + 6 * escapes:
+            return DECLINED
+        at = values + 2 * escapes
+    direct = width == 1 and planes == 1 and state[_PLANE + _BITS] == 8 and state[_PLANE + _SHIFT] == 0
+    direct = direct and flags & (_FOLDED | _WINDOWED | _CONSTANT | _DROPS | _ESCAPES) == 0
+    merge = np.int64(0)
+    if not direct:
+        merge = _address(known, state[LAYOUT], width)
+        if merge == 0:
+            return UNKNOWN
+        if (out.ctypes.data + begin) % width:
+            return DECLINED
+    flat = numbers[_PLACES:]
+    used, room = np.int64(0), scratch
+    if direct:
+        room, used = out[:stop], begin
+    for p in range(planes):
+        place = _PLANE + FIELDS * p
+        bits = state[place + _BITS]
+        full, rest = (tile * bits + 7) >> 3, elements % tile
+        kept = tiles
+        short = rest > 0
+        if drops.size:
+            kept = 0
+            for t in range(tiles):
+                kept += np.int64(drops[t] <= p)
+            short = short and drops[tiles - 1] <= p
+        need = kept * full
+        if short:
+            need += ((rest * bits + 7) >> 3) - full
+        if at >= end:
+            return DECLINED
+        stage = np.int64(data[at])
+        at += 1
+        inside = stage == 0
+        flat[p], flat[planes + p] = state[place + _SHIFT], bits
+        flat[2 * planes + p], flat[3 * planes + p] = at if inside else used, np.int64(inside)
+        if inside:
+            if end - at < need:
+                return DECLINED
+            if direct:
+                out[begin:stop] = data[at : at + need]
+            at += need
+            continue
+        if need > room.size - used:
+            return DECLINED
+        if stage == 1:
+            if at >= end:
+                return DECLINED
+            room[used : used + need] = data[at]
+            at += 1
+        elif stage == 2 or stage == 3:
+            if state[place + _TABLES] == 0 or state[place + _STAGE] != stage:
+                return DECLINED
+            mine = tables[state[place + _ROW] * TABLE_WORDS :]
+            count, target = state[place + _TABLES], room.ctypes.data + used
+            # the last plane is the symbol's, whose decoding leaves the memory idle
+            ahead, step = out.ctypes.data + begin, width if p == planes - 1 and not direct else 0
+            if stage == 2:
+                at = _rans(data, at, end, need, full, kept, count, mine, choice, target, known, numbers, ahead, step)
+            else:
+                at = _huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers)
+            if at < 0:
+                return DECLINED
+        else:
+            return DECLINED
+        used += need
+    if not direct:
+        numbers[0], numbers[1], numbers[2] = tile, state[FOLD], state[WINDOW]
+        numbers[3], numbers[4] = 255, state[CONSTANT]
+        source, work, target = data.ctypes.data, scratch.ctypes.data, out.ctypes.data + begin
+        ints, rows, dropped = numbers.ctypes.data, flat.ctypes.data, small.ctypes.data
+        none, count = zeros.ctypes.data, drops.size
+        found = _call(
+            merge,
+            (target, elements, ints, dropped, count, rows, planes, source, end, work, used, none,
+             escapes, positions, values),
+        )  # fmt: skip
+        if found < 0:
+            return DECLINED
+    if end - at != tail:
+        return DECLINED
+    out[stop - tail : stop] = data[at : at + tail]
+    return DONE
+
+
+@njit(nogil=True, cache=True)
+def read_span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
+    """Read the body data[at:end) of a span record without chunk. Returns 0, or -1 if the careful way must.
+
+    state int64[STATE]; tables uint64[MOST_TABLES * TABLE_WORDS].
+    """
+    return 0 if _span(data, at, end, state, tables) == end else -1
+
+
+@njit(nogil=True, cache=True)
+def decode(data, jobs, start, state, tables, out, hashes, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
+    """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[1]) says why it stopped.
+
+    data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has
+    checked to lie in data and out; state and tables as ``read_span`` left them, for chunk records, else room for
+    them; out uint8; hashes uint64[n] gets what each chunk's bytes should hash to; scratch uint8[SCRATCH]; small
+    uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of rANS and Huffman decoders, then
+    (layout, width, address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the
+    layout and width that are missing.
+    """
+    for k in range(start, jobs.shape[0]):
+        at, end, begin, stop, number = jobs[k, AT], jobs[k, END], jobs[k, FIRST], jobs[k, STOP], jobs[k, NUMBER]
+        if number < 0:
+            state[CONSTANT] = 0
+            at = _span(data, at, end, state, tables)
+            why[0] = DECLINED
+            if at < 0 or stop - begin != state[LENGTH]:
+                return k
+            if (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK] > 1:
+                return k
+            last = True
+        else:
+            found, at = _varint(data, at, end, 1 << 23)
+            why[0] = DECLINED
+            if at < 0 or found != number:
+                return k
+            full = state[CHUNK] * state[WIDTH]
+            chunks = max(1, (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK])
+            last = number == chunks - 1
+            if number >= chunks or stop - begin != (state[LENGTH] - number * full if last else full):
+                return k
+        if end - at < 8:
+            return k
+        want = np.uint64(0)
+        for j in range(8):
+            want |= np.uint64(data[at + j]) << np.uint64(8 * j)
+        hashes[k] = want
+        why[0] = _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small, numbers, known, zeros)
+        if why[0] != DONE:
+            return k
+    why[0] = DONE
+    return jobs.shape[0]
