@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -12,23 +13,32 @@ from xxhash import xxh3_64_intdigest
 from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DType
+from codec.kernels import coding as kernel
+from codec.kernels import huffman, rans
 from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, plan_span
+from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
-from codec.planner.plane import PlanePlan
 from codec.planner.span import OPAQUE_SPAN, room_for, split
-from codec.stages import huffman, layout, plain, rans
-from codec.stages.geometry import Bytes, plane_geometry, view, working
+from codec.stages import layout, plain
+from codec.stages.geometry import Bytes, read_only, view, working
 from codec.wire import varint
 
-_ENCODERS: Final[dict[int, Any]] = {rans.RANS: rans.encode, huffman.HUFFMAN: huffman.encode}
+_WEIGHTS: Final = np.stack(WEIGHTS)
+_NO_LIMITS: Final = np.zeros(0, np.int64)
+_NO_ENTRIES: Final = np.zeros(0, np.uint32)
+
+
+@cache
+def _addresses() -> NDArray[np.int64]:
+    return np.array([rans.encode_address(), huffman.encode_address()], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedSpan:
     """Records of a span as they go into the file, one behind the other; their index entry; stored bytes by field."""
 
-    records: list[bytes]
+    stored: Bytes
     entry: SpanEntry
     fields: dict[str, int]
 
@@ -46,125 +56,168 @@ def span_bytes(dtype: DType | None, shape: tuple[int, ...]) -> int:
     return SPAN_BYTES_MAX
 
 
-def encode_span(data: Any, dtype: DType | None, shape: tuple[int, ...], level: Level) -> EncodedSpan:
-    """Code up to 8 MiB of one tensor (or of opaque bytes: dtype None). A pure function of its arguments."""
+def encode_span(
+    data: Any, dtype: DType | None, shape: tuple[int, ...], level: Level, out: Bytes | None = None
+) -> EncodedSpan:
+    """Code up to 8 MiB of one tensor (or of opaque bytes: dtype None). The result depends on nothing else.
+
+    ``out`` (uint8): where the records go if there is room enough for the worst that can come of it.
+    """
     source = view(data)
     if source.ctypes.data % 8:
         source = view(source.copy())
     for wild in (False, True):
-        plan = plan_span(source, dtype, shape, level, wild)
-        coded = _Coder(source, plan)
-        if coded.run() and (wild or coded.at <= source.size):
+        coded = _Coder(source, plan_span(source, dtype, shape, level, wild), out)
+        if coded.run() and (wild or coded.at - coded.body <= source.size):
             return coded.finish()
     raise AssertionError("a plan without escapes cannot have too many")
 
 
 class _Coder:
-    """Codes the chunks of one span, straight into the bytes of their records."""
+    """Codes one span, straight into the bytes of its records."""
 
-    def __init__(self, source: Bytes, plan: Plan) -> None:
+    def __init__(self, source: Bytes, plan: Plan, out: Bytes | None) -> None:
         self.source, self.plan, self.layout = source, plan, plan.layout
-        self.fields: dict[str, int] = {}
-        self.used: set[int] = set()
-        self.sizes: list[int] = []
         lay = plan.layout
+        self.single = lay.chunks == 1
         self.whole = lay.width == 1 and len(lay.planes) == 1
+        self.sizes: list[int] = []
+        self.stored = [0] * len(lay.planes)
+        self.used: set[int] = set()
         chunk = min(lay.chunk, lay.elements)
         self.room = chunk // 64 + 16 if lay.escapes else 0
-        tiles = -(-chunk // lay.tile)
-        bound = room_for(lay, chunk) + 6 * self.room + 2 * tiles + 32 * len(lay.planes) + 256
-        self.out = working("records", lay.chunks * bound)
-        self.at = 0
+        self.tiles = -(-chunk // lay.tile)
+        self.planes_room = room_for(lay, chunk)
+        head = layout.encode(lay)
+        bound = self.planes_room + 6 * self.room + 2 * self.tiles + 4 * len(lay.planes) + 64
+        most = len(head) + lay.chunks * bound + 64
+        self.in_place = out is not None and out.size >= most
+        self.out: Bytes = out if out is not None and self.in_place else working("records", most)
+        self.bytes = memoryview(self.out)  # type: ignore[arg-type]
+        self.at = self.body = records.HEAD_BYTES + len(head) + (0 if self.single else 8)
+        self.bytes[records.HEAD_BYTES : records.HEAD_BYTES + len(head)] = head
+        self.report = np.zeros((len(lay.planes), 2), np.int64)
+        self._lay_out_tables()
 
-    def put(self, data: Any) -> None:
-        """Append bytes or a uint8 array."""
-        size = len(data)
-        self.out[self.at : self.at + size] = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data
-        self.at += size
+    def _lay_out_tables(self) -> None:
+        """What the plan says of each plane, as the kernel takes it."""
+        self.table = np.zeros((len(self.layout.planes), kernel.COLUMNS), np.int64)
+        entries, limits, rows, at = [], [], 0, 0
+        for row, p, how in zip(self.table, self.layout.planes, self.plan.planes, strict=True):
+            row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd
+            tables, groups = p.tables, how.groups
+            if tables is None or groups is None:
+                continue
+            only = len(tables.raw) if self.single else 0
+            row[kernel.TABLES : kernel.COLUMNS - 1] = (
+                tables.count, tables.stage, rows, getattr(tables, "top", 255), only, groups.weights, at,
+                groups.limits.size,
+            )  # fmt: skip
+            entries.append(tables.encoder)
+            limits.append(groups.limits)
+            rows += tables.count
+            at += groups.limits.size
+        self.entries = np.concatenate(entries) if len(entries) > 1 else entries[0] if entries else _NO_ENTRIES
+        self.limits = np.concatenate(limits) if len(limits) > 1 else limits[0] if limits else _NO_LIMITS
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+        end = self.at + len(data)
+        self.bytes[self.at : end] = data
+        self.at = end
 
     def run(self) -> bool:
         """Code all chunks; False if one has too many escapes."""
         for number in range(self.layout.chunks):
             start = self.at
-            if self.layout.chunks > 1:
+            if not self.single:
                 self.at += records.HEAD_BYTES
                 self.put(varint(number))
             if not self._chunk(number):
                 return False
-            if self.layout.chunks > 1:
+            if not self.single:
                 self.sizes.append(records.seal(records.CHUNK, self.out[start:], self.at - start))
                 self.at = start + self.sizes[-1]
         return True
 
     def finish(self) -> EncodedSpan:
-        """The span record, and the chunk records behind it."""
-        planes = tuple(p if k in self.used else replace(p, tables=None) for k, p in enumerate(self.layout.planes))
-        head = layout.encode(replace(self.layout, planes=planes))
-        body = self.out[: self.at].tobytes()
-        span, chunks = ((head,), [body]) if self.sizes else ((head, body), [])
-        out = [records.record(records.SPAN, *span), *chunks]
-        fields = {"tables": sum(len(p.tables.raw) for p in planes if p.tables is not None), **self.fields}
-        fields["headers"] = sum(map(len, out)) - sum(fields.values())
-        return EncodedSpan(out, SpanEntry(self.layout.length, len(out[0]), self.sizes), fields)
+        """Seal the span record: with the tables that are used."""
+        planes = self.layout.planes
+        if any(p.tables is not None and k not in self.used for k, p in enumerate(planes)):
+            planes = tuple(p if k in self.used else replace(p, tables=None) for k, p in enumerate(planes))
+            head = layout.encode(replace(self.layout, planes=planes))
+            behind = self.out[self.body : self.at].copy()
+            self.bytes[records.HEAD_BYTES : records.HEAD_BYTES + len(head)] = head
+            self.body = records.HEAD_BYTES + len(head) + (0 if self.single else 8)
+            self.at = self.body + behind.size
+            self.out[self.body : self.at] = behind
+        end = self.at if self.single else self.body - 8
+        size = records.seal(records.SPAN, self.out, end)
+        total = size if self.single else self.at
+        stored = self.out[:total] if self.in_place else self.out[:total].copy()
+        fields = {"tables": sum(len(p.tables.raw) for p in planes if p.tables is not None)}
+        for how, held in zip(self.plan.planes, self.stored, strict=True):
+            fields[how.field] = fields.get(how.field, 0) + held
+        fields["headers"] = total - sum(fields.values())
+        return EncodedSpan(stored, SpanEntry(self.layout.length, size, self.sizes), fields)
 
     def _chunk(self, number: int) -> bool:
         lay, plan = self.layout, self.plan
         first, stop = lay.chunk_range(number)
-        raw = self.source[first:stop]
         elements = min(lay.chunk, lay.elements - number * lay.chunk)
-        body = raw[: elements * lay.width]
-        self.put(xxh3_64_intdigest(raw.data).to_bytes(8, "little"))
+        behind = first + elements * lay.width
+        self.put(xxh3_64_intdigest(self.source[first:stop].data).to_bytes(8, "little"))
         drops = plan.drops(number * lay.chunk // lay.tile, -(-elements // lay.tile))
         if lay.drops:
-            for part in _drops(drops):
-                self.put(part)
-        pieces: list[Bytes] = [body]
-        if not self.whole:
-            x: NDArray[np.unsignedinteger] = body.view(layout.UINT[lay.width])
-            found = split(lay, plan.span, x, drops, working("planes", room_for(lay, elements)), self.room)
+            self.put(_drops(drops))
+        if self.whole:
+            pieces, starts = self.source, np.array([first, behind], np.int64)
+        else:
+            x: NDArray[np.unsignedinteger] = self.source[first:behind].view(layout.UINT[lay.width])
+            pieces = working("planes", self.planes_room)
+            found = split(lay, plan.span, x, drops, pieces, self.room)
             if found is None:
                 return False
-            pieces = found[0]
+            starts = np.array([0, *(p.size for p in found[0])], np.int64).cumsum()
             if lay.escapes:
-                for part in (found[1].size.to_bytes(4, "little"), found[1].tobytes(), found[2].tobytes()):
-                    self.put(part)
-        for k, (p, piece, how) in enumerate(zip(lay.planes, pieces, plan.planes, strict=True)):
-            g = plane_geometry(elements, lay.tile, p.width, drops <= k if lay.drops else None)
-            stage, payload = _plane(piece, g.tile, g.tiles, p.tables, how, lay.chunks == 1)
-            self.out[self.at] = stage
-            start = self.at = self.at + 1
-            for part in payload:
-                self.put(part)
-            self.fields[how.field] = self.fields.get(how.field, 0) + self.at - start
-            if p.tables is not None and stage == p.tables.stage:
-                self.used.add(k)
-        self.put(raw[elements * lay.width :])
+                self.put(found[1].size.to_bytes(4, "little") + found[1].tobytes() + found[2].tobytes())
+        self._planes(elements, drops, pieces, starts)
+        if stop > behind:
+            self.put(self.source[behind:stop].data)
         return True
 
+    def _planes(self, elements: int, drops: Bytes, pieces: Bytes, starts: NDArray[np.int64]) -> None:
+        """Code the planes of one chunk; zstd is tried for those that the plan says."""
+        count = len(self.layout.planes)
+        choice, sums = working("choice", self.tiles), working("sums", 8 * self.tiles).view(np.int64)
+        largest = int((starts[1:] - starts[:-1]).max(initial=0))
+        work, numbers = working("words", 2 * largest + 64), working("numbers", 8 * kernel.NUMBERS).view(np.int64)
+        data, p, report = read_only(pieces), 0, self.report
+        while p < count:
+            p = kernel.encode(
+                p, self.table, elements, self.layout.tile, drops, data, starts, self.entries, self.limits, _WEIGHTS,
+                self.out, self.at, choice, sums, work, numbers, report, _addresses(),
+            )  # fmt: skip
+            self.at = int(numbers[kernel.END])
+            if p < count:
+                begin = int(numbers[kernel.BEGIN])
+                packed = plain.encode_zstd(data[starts[p] : starts[p + 1]], self.plan.planes[p].zstd)
+                if len(packed) < report[p, 1] + self.table[p, kernel.RAW] * (
+                    report[p, 0] == self.table[p, kernel.STAGE]
+                ):
+                    self.bytes[begin] = plain.ZSTD
+                    self.at = begin + 1
+                    self.put(packed)
+                    report[p, 0], report[p, 1] = plain.ZSTD, len(packed)
+                p += 1
+        for k, plane in enumerate(self.layout.planes):
+            self.stored[k] += int(report[k, 1])
+            if plane.tables is not None and report[k, 0] == plane.tables.stage:
+                self.used.add(k)
 
-def _drops(drops: Bytes) -> list[Any]:
+
+def _drops(drops: Bytes) -> bytes:
     if (drops == drops[0]).all() if drops.size else True:
-        return [bytes((plain.CONSTANT, drops[0] if drops.size else 0))]
+        return bytes((plain.CONSTANT, drops[0] if drops.size else 0))
     packed = plain.encode_zstd(drops, 19)
-    return [bytes((plain.ZSTD,)), packed] if len(packed) < drops.size else [bytes((plain.STORED,)), drops.tobytes()]
-
-
-def _plane(piece: Bytes, tile: int, tiles: int, tables: Any, how: PlanePlan, only: bool) -> tuple[int, list[Any]]:
-    """(stage, payload): the smallest of what the plan says to try. ``only``: the tables are for this chunk alone."""
-    if piece.size == 0:
-        return plain.CONSTANT, [b"\0"]
-    if piece[0] == piece[-1] == piece[piece.size // 2] and (piece == piece[0]).all():
-        return plain.CONSTANT, [piece[:1].tobytes()]
-    best: tuple[int, list[Any]] = (plain.STORED, [piece])
-    size = piece.size
-    if tables is not None and how.groups is not None:
-        choice = how.groups.choose(piece, tile, tiles)
-        payload = _ENCODERS[tables.stage](piece, tile, choice, tables, working("words", 2 * piece.size + 64))
-        length = sum(len(b) for b in payload) + only * len(tables.raw) if payload is not None else size
-        if length < size:
-            best, size = (tables.stage, payload), length
-    if how.zstd:
-        packed = plain.encode_zstd(piece, how.zstd)
-        if len(packed) < size:
-            best = (plain.ZSTD, [packed])
-    return best
+    return bytes((plain.ZSTD,)) + packed if len(packed) < drops.size else bytes((plain.STORED,)) + drops.tobytes()

@@ -18,7 +18,7 @@ from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError, MismatchError, SourceChangedError
 from codec.limits import DIMENSIONS_MAX
-from codec.memory import new_bytes
+from codec.memory import MemorySink, new_bytes
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
@@ -72,9 +72,11 @@ def compress(
             if shape is not None
             else _ragged(size, element.bits, element.name)
         )
-    out: list[Any] = []
-    writer.write(original, out.append, level=level, threads=threads, name="data", segments=segments, digest=False)
-    return b"".join(out)
+    sink = MemorySink(size + size // 512 + (1 << 16))
+    writer.write(
+        original, sink.write, level=level, threads=threads, name="data", segments=segments, digest=False, room=sink.room
+    )
+    return sink.finish()
 
 
 def _ragged(size: int, bits: int, name: str) -> list[Segment]:
@@ -94,9 +96,9 @@ def decompress(blob: Any, threads: int | None = None) -> bytes:
     file = reader.WeftFile(BytesSource(blob))
     if file.index.original < 2:
         return file.read(0, file.index.original).tobytes()
-    out, target = new_bytes(file.index.original)
-    _decode_into(file, target, threads)
-    return out
+    out = new_bytes(file.index.original)
+    _decode_into(file, out.array, threads)
+    return out.take()
 
 
 def decompress_into(blob: Any, out: Any, threads: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Memory for results: a bytes object that can still be filled, on large pages where the system has them."""
+"""Memory for results: bytes objects that are filled in place, on large pages where the system has them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,91 @@ import numpy as np
 
 from codec.errors import LimitExceededError
 
-_CREATE = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)(
-    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
-)
+_API: Final = ctypes.pythonapi
+_NEW = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t)(("PyBytes_FromStringAndSize", _API))
+_DATA = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("PyBytes_AsString", _API))
+_RESIZE = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.c_ssize_t)(("_PyBytes_Resize", _API))
+_DROP = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("Py_DecRef", _API))
+
 #: From this size on large pages are asked for, as numpy does for its arrays.
 _LARGE: Final = 1 << 22
 _PAGE: Final = 1 << 12
 _HUGEPAGE: Final = 14  # MADV_HUGEPAGE of Linux
 
 
-def new_bytes(size: int) -> tuple[bytes, Any]:
-    """A bytes object that is not filled yet, and a writable uint8 array over it.
+class Filling:
+    """A bytes object that nobody else holds yet, which the C API allows to fill and to resize.
 
-    ``size`` is at least 2: the interpreter shares smaller ones. The C API allows writing to a new bytes object
-    that nobody else holds (PyBytes_FromStringAndSize). Filling a bytearray and copying it took a third of the
-    time of decoding. Raises LimitExceededError if there is no memory for it.
+    Filling a bytearray and copying it took a third of the time of decoding.
     """
+
+    def __init__(self, size: int) -> None:
+        """Raises MemoryError."""
+        self._object = ctypes.c_void_p(_NEW(None, size))
+        self._look(size)
+
+    def _look(self, size: int) -> None:
+        address = _DATA(self._object)
+        if size >= _LARGE:
+            _large_pages(address, size)
+        #: Where it lies, as a writable uint8 array; not valid any more after ``resize`` and ``take``.
+        self.array: Any = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+    def resize(self, size: int) -> None:
+        """Keep what is there. Raises MemoryError, and is lost."""
+        _RESIZE(ctypes.byref(self._object), size)
+        self._look(size)
+
+    def take(self) -> bytes:
+        """The bytes object; no more may be written."""
+        self.array = None
+        taken: bytes = ctypes.cast(self._object, ctypes.py_object).value
+        return taken
+
+    def __del__(self) -> None:
+        if getattr(self, "_object", None):
+            _DROP(self._object)
+
+
+def new_bytes(size: int) -> Filling:
+    """As many bytes to fill as a blob announces. Raises LimitExceededError if there is no memory for them."""
     try:
-        new: bytes = _CREATE(None, size)
+        return Filling(size)
     except MemoryError:
         raise LimitExceededError(f"the blob announces {size} bytes, more than there is memory for") from None
-    address = np.frombuffer(new, np.uint8).ctypes.data
-    if size >= _LARGE:
-        _large_pages(address, size)
-    return new, np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
+class MemorySink:
+    """Takes what is written, end to end; ``expected``: bytes that it will be, about (memory is used as it is filled).
+
+    >>> sink = MemorySink(100)
+    >>> sink.write(b"we"), sink.write(b"ft"), sink.finish()
+    (None, None, b'weft')
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._filling = Filling(expected + 2)
+        self._at = 0
+
+    def room(self) -> Any:
+        """The part not yet filled (uint8): what is made there and then written need not be copied."""
+        return self._filling.array[self._at :]
+
+    def write(self, data: Any) -> None:
+        """Append bytes or a uint8 array."""
+        end = self._at + len(data)
+        if end > self._filling.array.size:
+            self._filling.resize(end + end // 4)
+        place = self._filling.array[self._at : end]
+        source = np.frombuffer(data, np.uint8)
+        if source.ctypes.data != place.ctypes.data:
+            place[:] = source
+        self._at = end
+
+    def finish(self) -> bytes:
+        """All that was written."""
+        self._filling.resize(self._at)
+        return self._filling.take()
 
 
 def _large_pages(address: int, size: int) -> None:

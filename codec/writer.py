@@ -132,8 +132,10 @@ def write(
     name: str = "input",
     segments: list[Segment] | None = None,
     digest: bool = True,
+    room: Callable[[], Bytes] | None = None,
 ) -> Report:
     """Compress ``original`` into ``sink``, front to back. ``segments``: what it is known to hold, else it is looked at.
+    ``room()``: memory in which what the sink is given next may be made.
 
     Raises SourceChangedError if it ends elsewhere than its size says, and whatever reading and writing raise.
     """
@@ -154,8 +156,11 @@ def write(
         sink(data)
         stored += len(data)
 
+    def place() -> Bytes | None:
+        return room() if room is not None and workers == 1 else None
+
     def work(piece: _Piece) -> tuple[_Piece, EncodedSpan | None]:
-        return piece, encode_span(piece.data, piece.dtype, piece.shape, lev) if piece.data.size else None
+        return piece, encode_span(piece.data, piece.dtype, piece.shape, lev, place()) if piece.data.size else None
 
     try:
         put(records.header())
@@ -164,8 +169,7 @@ def write(
             opened = _enter(index, opened, piece, span)
             if span is None:
                 continue
-            for r in span.records:
-                put(r)
+            put(span.stored)
             totals.original += piece.data.size
             bits = totals.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
             for key, size in span.fields.items():

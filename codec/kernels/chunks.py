@@ -10,14 +10,13 @@ State of a span, int64[STATE]: the fields below, then FIELDS numbers for each pl
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from codec.kernels.huffman_codes import table as huffman_table
+from codec.kernels.native import call, move
 from codec.kernels.tables import lay_out, read, read_lengths, unpack_choice
 
 #: Fields of a span's state.
@@ -60,19 +59,6 @@ UNKNOWN: Final = 2
 AT, END, FIRST, STOP, NUMBER = range(5)
 
 _FOLDED, _WINDOWED, _CONSTANT, _DROPS, _ESCAPES = 4, 8, 16, 32, 64
-
-
-@intrinsic
-def _call(typing, address, args):  # type: ignore[no-untyped-def]
-    """Call int64 f(int64, ...) at an address."""
-
-    def codegen(context: Any, b: Any, signature: Any, values: Any) -> Any:
-        numbers = [b.extract_value(values[1], k) for k in range(len(signature.args[1]))]
-        i64 = ir.IntType(64)
-        kind = ir.FunctionType(i64, [i64] * len(numbers))
-        return b.call(b.inttoptr(values[0], kind.as_pointer()), numbers)
-
-    return types.int64(types.int64, args), codegen
 
 
 @njit(nogil=True)
@@ -221,7 +207,7 @@ def _rans(data, at, end, size, tile, tiles, count, tables, choice, out, known, n
     at += 4 * lanes
     stop = at + 2 * words
     source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
-    found = _call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+    found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
     if found != stop:
         return -1
     for lane in range(lanes):
@@ -249,7 +235,7 @@ def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known
     ends += at
     source, entries, rows = data.ctypes.data, tables.ctypes.data, choice.ctypes.data
     first, last = starts.ctypes.data, ends.ctypes.data
-    if _call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size)) < 0:
+    if call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size)) < 0:
         return -1
     return at + total
 
@@ -281,7 +267,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
         else:
             if end - at < 1 + tiles:
                 return DECLINED
-            drops[:] = data[at + 1 : at + 1 + tiles]
+            move(drops, 0, data, at + 1, tiles)
             at += 1 + tiles
         for t in range(tiles):
             if drops[t] > planes:
@@ -334,7 +320,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
             if end - at < need:
                 return DECLINED
             if direct:
-                out[begin:stop] = data[at : at + need]
+                move(out, begin, data, at, need)
             at += need
             continue
         if need > room.size - used:
@@ -366,7 +352,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
         source, work, target = data.ctypes.data, scratch.ctypes.data, out.ctypes.data + begin
         ints, rows, dropped = numbers.ctypes.data, flat.ctypes.data, small.ctypes.data
         none, count = zeros.ctypes.data, drops.size
-        found = _call(
+        found = call(
             merge,
             (target, elements, ints, dropped, count, rows, planes, source, end, work, used, none,
              escapes, positions, values),
@@ -375,7 +361,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
             return DECLINED
     if end - at != tail:
         return DECLINED
-    out[stop - tail : stop] = data[at : at + tail]
+    move(out, stop - tail, data, at, tail)
     return DONE
 
 

@@ -20,10 +20,11 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
+from codec.kernels.native import address_of
 
 __all__ = ["LIMIT", "codes", "decode", "encode", "lengths", "table"]
 
@@ -314,7 +315,8 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
     return 0
 
 
-_U8, _I64, _U64 = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(types.uint64)
+_U8, _U32 = types.CPointer(types.uint8), types.CPointer(types.uint32)
+_I64, _U64 = types.CPointer(types.int64), types.CPointer(types.uint64)
 _DECODE_AT: Final = types.int64(_U8, types.int64, _I64, _I64, _U64, _U8, types.int64, types.int64, _U8, types.int64)
 
 
@@ -329,4 +331,21 @@ def decode_address() -> int:
         words, first, last, out = carray(src, size), carray(starts, 4), carray(ends, 4), carray(dst, n)
         return decode(words, first, last, carray(tables, 2048), carray(choice, tiles), tile, out, n)
 
-    return int(cfunc(_DECODE_AT, nogil=True, cache=True)(decode_at).address)
+    return address_of(decode_at, _DECODE_AT)
+
+
+_ENCODE_AT: Final = types.int64(_U8, types.int64, types.int64, _U8, types.int64, _U32, _U8, types.int64, _I64)
+
+
+@cache
+def encode_address() -> int:
+    """The address of ``encode``, as ``decode_address``.
+
+    int64 f(src, n, tile, choice, tiles, codes, out, size, sizes), each an int64; size is that of ``out``.
+    """
+
+    def encode_at(src, n, tile, choice, tiles, codes, out, size, sizes):  # type: ignore[no-untyped-def]
+        data, rows, words = carray(src, n), carray(choice, tiles), carray(out, size)
+        return encode(data, n, tile, rows, carray(codes, 256), words, carray(sizes, 4))
+
+    return address_of(encode_at, _ENCODE_AT)

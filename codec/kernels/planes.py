@@ -22,10 +22,12 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, config, literally, njit, types
+from numba import carray, config, literally, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from codec.kernels.native import address_of
 
 I64 = ir.IntType(64)
 
@@ -458,4 +460,4 @@ def merge_address(layout: int, width: int) -> int:
             return 0
         return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, data, at, values, escapes)
 
-    return int(cfunc(signature, nogil=True, cache=True)(merge_at).address)
+    return address_of(merge_at, signature)

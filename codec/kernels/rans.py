@@ -20,11 +20,12 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, literally, njit, types
+from numba import carray, literally, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codec.kernels import cpu
+from codec.kernels.native import address_of
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
@@ -446,4 +447,35 @@ def decode_address() -> int:
         rows, lane = carray(choice, tiles), carray(states, lanes)
         return _decode(mode, words, at, end, lanes, entries, rows, tile, lane, out, n, EXPAND, ahead, step)
 
-    return int(cfunc(_DECODE_AT, nogil=True, cache=True)(decode_at).address)
+    return address_of(decode_at, _DECODE_AT)
+
+
+_ENCODE_AT: Final = types.int64(
+    _U8, *[types.int64] * 2, _U8, types.int64, _U32, types.int64, _U32, _U8, *[types.int64] * 2
+)
+
+
+@cache
+def encode_address() -> int:
+    """The address of ``encode``, as ``decode_address``.
+
+    int64 f(src, n, tile, choice, tiles, table, lanes, states, out, size, top), each an int64; size is that of ``out``.
+    """
+    mode = _MODES[cpu.path()]
+    if mode >= WIDE:
+
+        def encode_at(src, n, tile, choice, tiles, table, lanes, states, out, size, top):  # type: ignore[no-untyped-def]
+            data, entries, words = carray(src, n), carray(table, 256), carray(out, size)
+            rows, lane = carray(choice, tiles), carray(states, lanes)
+            if top < 128 and lanes != 16:
+                return _encode(WIDE, 8, data, n, tile, rows, entries, lanes, lane, words, COMPRESS)
+            return _encode(WIDE, 16, data, n, tile, rows, entries, lanes, lane, words, COMPRESS)
+
+        return address_of(encode_at, _ENCODE_AT)
+
+    def encode_narrow(src, n, tile, choice, tiles, table, lanes, states, out, size, top):  # type: ignore[no-untyped-def]
+        data, entries, words = carray(src, n), carray(table, 256), carray(out, size)
+        rows, lane = carray(choice, tiles), carray(states, lanes)
+        return _encode(mode, 0, data, n, tile, rows, entries, lanes, lane, words, COMPRESS)
+
+    return address_of(encode_narrow, _ENCODE_AT)

@@ -1,0 +1,157 @@
+"""Code the planes of a chunk into its body, in one call: the table of each tile, the stage, the payload.
+
+Calls the rANS and Huffman encoders by their addresses (codec.kernels.native). zstd is tried by the caller, between two
+calls.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from codec.kernels.native import call, move
+from codec.kernels.statistics import choose, tile_sums
+from codec.kernels.tables import pack_choice
+
+#: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
+#: the largest byte they code, the bytes they take in the span record if they are for this chunk alone; which weights
+#: describe a tile; where the limits of its groups begin and how many there are; whether zstd is to be tried.
+WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, ZSTD, COLUMNS = range(11)
+
+#: Numbers that ``encode`` works with and leaves: where the last plane's stage byte is, and the byte behind its payload.
+BEGIN, END = 0, 1
+NUMBERS: Final = 48
+_SIZES, _STATES = 4, 8
+
+
+@njit(nogil=True)
+def _put_varint(out, at, value):  # type: ignore[no-untyped-def]
+    while value > 127:
+        out[at] = value & 127 | 128
+        value >>= 7
+        at += 1
+    out[at] = value
+    return at + 1
+
+
+@njit(nogil=True)
+def _varint_size(value):  # type: ignore[no-untyped-def]
+    size = 1
+    while value > 127:
+        value >>= 7
+        size += 1
+    return size
+
+
+@njit(nogil=True)
+def _same(piece):  # type: ignore[no-untyped-def]
+    """Whether all bytes are equal."""
+    first, n = piece[0], piece.size
+    if piece[n - 1] != first or piece[n >> 1] != first:
+        return False
+    for start in range(0, n, 4096):
+        other = np.uint8(0)
+        for i in range(start, min(start + 4096, n)):
+            other |= piece[i] ^ first
+        if other:
+            return False
+    return True
+
+
+@njit(nogil=True)
+def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
+    """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most."""
+    count, stage = plan[TABLES], plan[STAGE]
+    bits = 0 if count < 2 else 1 if count == 2 else 2 if count <= 4 else 4
+    packed = (tiles * bits + 7) >> 3
+    source, rows, target = piece.ctypes.data, choice.ctypes.data, work.ctypes.data
+    entries, n = encoder.ctypes.data + 1024 * plan[ROW], piece.size
+    if stage == 2:
+        lanes = 64 if n >= 65536 else 16 if n >= 16384 else 4 if n >= 2048 else 1
+        states = numbers[_STATES : _STATES + 32].view(np.uint32)
+        states[:] = 65536
+        keep, room = states.ctypes.data, 2 * n + 16
+        found = call(known[0], (source, n, tile, rows, tiles, entries, lanes, keep, target, room, plan[TOP]))
+        if found < 0:
+            return -1
+        words = (room - found) >> 1
+        if _varint_size(words) + packed + 4 * lanes + 2 * words >= most:
+            return -1
+        at = _put_varint(out, at, words)
+    else:
+        sizes = numbers[_SIZES : _SIZES + 4]
+        total = call(known[1], (source, n, tile, rows, tiles, entries, target, 2 * n + 64, sizes.ctypes.data))
+        if total < 0:
+            return -1
+        length = total + packed
+        for k in range(4):
+            length += _varint_size(sizes[k])
+        if length >= most:
+            return -1
+        for k in range(4):
+            at = _put_varint(out, at, sizes[k])
+    out[at : at + packed] = 0
+    if bits:
+        pack_choice(choice[:tiles], bits, out[at : at + packed])
+    at += packed
+    if stage == 2:
+        move(out, at, states.view(np.uint8), 0, 4 * lanes)
+        at += 4 * lanes
+        move(out, at, work, found, 2 * words)
+        return at + 2 * words
+    move(out, at, work, 0, total)
+    return at + total
+
+
+@njit(nogil=True, cache=True)
+def encode(  # type: ignore[no-untyped-def]
+    p, planes, elements, tile, drops, pieces, starts, encoder, limits, weights, out, at, choice, sums, work, numbers,
+    report, known,
+):  # fmt: skip
+    """Write planes p.. of a chunk to out[at:], each as its stage number and payload. The number of the plane it stops
+    at, which is coded and for which zstd is to be tried, or the number of planes.
+
+    planes int64[n, COLUMNS]; elements of the chunk, and of a tile; drops uint8[tiles] or empty; plane k is
+    pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64: of all planes; weights
+    int64[4, 256]; out uint8 with room for what is stored and 2 bytes for each plane; choice uint8 and sums int64 with
+    room for each tile; work uint8[>= 2 * the largest plane + 64]; numbers int64[NUMBERS]; report int64[n, 2] gets
+    each plane's stage and the bytes of its payload; known int64: the addresses of the rANS and the Huffman encoder.
+    """
+    for k in range(p, planes.shape[0]):
+        plan, piece = planes[k], pieces[starts[k] : starts[k + 1]]
+        numbers[BEGIN] = at
+        if piece.size == 0 or _same(piece):
+            out[at], out[at + 1] = 1, piece[0] if piece.size else 0
+            at += 2
+            numbers[END] = at
+            report[k, 0], report[k, 1] = 1, 1
+            continue
+        behind = np.int64(-1)
+        if plan[TABLES]:
+            tiles = (elements + tile - 1) // tile
+            if drops.size:
+                kept = 0
+                for t in range(tiles):
+                    kept += np.int64(drops[t] <= k)
+                tiles = kept
+            full = (tile * plan[WIDTH] + 7) >> 3
+            choice[:tiles] = 0
+            if plan[LIMITS]:
+                tile_sums(piece, full, weights[plan[WEIGHTS]], plan[WEIGHTS] == 0, sums[:tiles])
+                choose(sums[:tiles], limits[plan[LIMITS_AT] : plan[LIMITS_AT] + plan[LIMITS]], choice[:tiles])
+            most = piece.size - plan[RAW]
+            behind = _coded(piece, full, tiles, plan, encoder, choice, out, at + 1, most, work, numbers, known)
+        if behind >= 0:
+            out[at] = plan[STAGE]
+            at = behind
+        else:
+            out[at] = 0
+            move(out, at + 1, piece, 0, piece.size)
+            at += 1 + piece.size
+        numbers[END] = at
+        report[k, 0], report[k, 1] = out[numbers[BEGIN]], at - numbers[BEGIN] - 1
+        if plan[ZSTD]:
+            return k
+    return planes.shape[0]
