@@ -11,6 +11,7 @@ from numba import config
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
 from codec.kernels import huffman, planes, rans
 from codec.stages.geometry import Bytes, view
@@ -100,7 +101,7 @@ def decode(
         return
     data, table, room = view(stored), np.array(jobs, np.int64), _ROOM
     state, tables = (room.state, room.tables) if span is None else (span.state, span.tables)
-    hashes = np.empty(len(jobs), np.uint64)
+    hashes, bytes_ = np.empty(len(jobs), np.uint64), out.data
     at, count = 0, len(jobs)
     while at < count:
         stop, size = at, 0
@@ -108,15 +109,24 @@ def decode(
             size += jobs[stop][kernel.STOP] - jobs[stop][kernel.FIRST]
             stop += 1
         done = kernel.decode(
-            data, table[:stop], at, state, tables, out, hashes, room.scratch, room.small, room.numbers,
-            _ADDRESSES.get(), _ZEROS, room.why,
+            data, table[:stop] if stop < count else table, at, state, tables, out, hashes, room.scratch, room.small,
+            room.numbers, _ADDRESSES.get(), _ZEROS, room.why,
         )  # fmt: skip
-        for k in range(at, done):
-            if xxh3_64_intdigest(out[jobs[k][kernel.FIRST] : jobs[k][kernel.STOP]].data) != hashes[k]:
+        for k, wanted in enumerate(hashes[at:done].tolist(), at):
+            if xxh3_64_intdigest(bytes_[jobs[k][kernel.FIRST] : jobs[k][kernel.STOP]]) != wanted:
                 careful(k)
         at = done
+        if at == stop:
+            continue
         if room.why[0] == kernel.UNKNOWN:
             _ADDRESSES.add(int(state[kernel.LAYOUT]), int(state[kernel.WIDTH]))
-        elif room.why[0] == kernel.DECLINED:
+        else:
             careful(at)
             at += 1
+
+
+def decode_chunk(
+    body: memoryview, number: int, out: Bytes, span: SpanTables | None, careful: Callable[[], SpanDecoder]
+) -> None:
+    """Decode the body of chunk record ``number`` into ``out``; ``careful()`` makes the other way's decoder."""
+    decode(body, [(0, len(body), 0, out.size, number)], out, span, lambda _: careful().decode_chunk(number, body, out))

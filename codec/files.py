@@ -21,6 +21,7 @@ from codec.limits import DIMENSIONS_MAX
 from codec.memory import MemorySink, new_bytes
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
+from codec.stages.geometry import working
 from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
 from codec.streaming import decode_stream
 
@@ -198,7 +199,7 @@ def decompress_file(
 
             def work(task: reader.Task) -> None:
                 nonlocal done
-                piece = np.empty(task.end - task.begin, np.uint8)
+                piece = working("task", task.end - task.begin)[: task.end - task.begin]
                 held.run(task, piece)
                 out.write_at(piece.data, task.begin)
                 with lock:

@@ -195,6 +195,7 @@ class WeftFile:
         shape, entry = self.chunked(task.span), self.index.spans[task.span]
         first = self.offsets[task.span] + entry.record + sum(entry.chunks[: task.first])
         stored = self.source.read_at(first, sum(entry.chunks[task.first : task.stop]))
+        tables = shape if isinstance(shape, bulk.SpanTables) else None
         at, begin = 0, 0
         for number in range(task.first, task.stop):
             end = at + entry.chunks[number]
@@ -202,11 +203,7 @@ class WeftFile:
             stop = out.size if number == task.stop - 1 else begin + shape.chunk_bytes
             here = out[begin:stop]
 
-            def careful(k: int, number: int = number, body: memoryview = body, here: Bytes = here) -> None:
-                self.decoder(task.span).decode_chunk(number, body, here)
-
-            tables = shape if isinstance(shape, bulk.SpanTables) else None
-            bulk.decode(body, [(0, len(body), 0, here.size, number)], here, tables, careful)
+            bulk.decode_chunk(body, number, here, tables, lambda: self.decoder(task.span))
             at, begin = end, stop
 
     def run_into(self, task: Task, begin: int, out: Bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from codec import bulk
 from codec.container import index as indexes
 from codec.container import records
 from codec.decode import SpanDecoder
@@ -61,6 +62,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
             out = np.empty(decoder.layout.length, np.uint8)
             decoder.decode_inline(out)
             give(out)
+        tables = None if decoder.inline else bulk.span_tables(body)
         for number in range(0 if decoder.inline else decoder.layout.chunks):
             start = at
             kind, body, size = record()
@@ -68,7 +70,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
                 raise CorruptFileError(f"{name}: record of kind {kind} at byte {start}, where a chunk should be")
             a, b = decoder.layout.chunk_range(number)
             out = np.empty(b - a, np.uint8)
-            decoder.decode_chunk(number, body, out)
+            _chunk(decoder, tables, number, body, out)
             give(out)
             entry.chunks.append(size)
         seen.append(entry)
@@ -85,3 +87,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
     if index.sha256 and index.sha256 != sha.digest():
         raise CorruptFileError(f"{name}: SHA-256 of the original is {index.sha256.hex()}, decoded {sha.hexdigest()}")
     return index, at
+
+
+def _chunk(decoder: SpanDecoder, tables: bulk.SpanTables | None, number: int, body: memoryview, out: Bytes) -> None:
+    bulk.decode_chunk(body, number, out, tables, lambda: decoder)

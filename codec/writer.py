@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from codec.sources.segment import Segment
 from codec.stages.geometry import Bytes
 
 Write = Callable[[Any], object]
+#: Original bytes that a thread codes at a time, about.
+_BATCH: Final = 1 << 20
 
 
 class Original(Protocol):
@@ -122,6 +125,20 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         )
 
 
+def _batches(pieces: Iterator[_Piece], size: int) -> Iterator[list[_Piece]]:
+    """Pieces in lists of about ``size`` bytes: small ones together, so that a thread is not woken for each."""
+    batch: list[_Piece] = []
+    held = 0
+    for piece in pieces:
+        batch.append(piece)
+        held += max(1, piece.data.size)
+        if held >= size:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
 def write(
     original: Original,
     sink: Write,
@@ -159,13 +176,15 @@ def write(
     def place() -> Bytes | None:
         return room() if room is not None and workers == 1 else None
 
-    def work(piece: _Piece) -> tuple[_Piece, EncodedSpan | None]:
-        return piece, encode_span(piece.data, piece.dtype, piece.shape, lev, place()) if piece.data.size else None
+    def work(batch: list[_Piece]) -> list[tuple[_Piece, EncodedSpan | None]]:
+        return [(p, encode_span(p.data, p.dtype, p.shape, lev, place()) if p.data.size else None) for p in batch]
 
     try:
         put(records.header())
         opened: _Open | None = None
-        for piece, span in in_order(_pieces(original, segments, name, sha, original.size), work, workers):
+        pieces = _pieces(original, segments, name, sha, original.size)
+        batches = _batches(pieces, _BATCH if workers > 1 else 1)
+        for piece, span in chain.from_iterable(in_order(batches, work, workers)):
             opened = _enter(index, opened, piece, span)
             if span is None:
                 continue
