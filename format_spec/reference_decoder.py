@@ -1,0 +1,707 @@
+"""An independent decoder of .weft files, written from FORMAT.md and stages/*.md and from nothing else.
+
+It is the document over again, in the document's order, as a program: slow, simple, and with every rule that binds a
+file checked where the document states it. Read it beside the document, or use it to judge another decoder.
+It needs Python 3.11 or later, `zstandard` for Zstandard frames and `xxhash` for XXH3-64, and shares no code
+with the codec it describes.
+
+    decode(data)           the original, read front to back (section 10)
+    decode_by_index(data)  the original, read by way of trailer and index (sections 7 and 8)
+    tensors(data)          (name, dtype, shape, begin, end) of each tensor, from the index
+
+Each either succeeds or raises a FormatError, whatever the bytes. From a shell:
+
+    python reference_decoder.py FILE.weft [OUT]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Callable
+from functools import wraps
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import xxhash
+import zstandard
+
+# ruff: noqa: N818 - errors have the document's names
+
+Result = TypeVar("Result")
+
+# ---- 1. What a file is ------------------------------------------------------------------------------------------
+
+MAX_SPAN = 8_388_608  # original bytes
+MAX_CHUNK = 524_288  # original bytes, without tail bytes
+
+
+# ---- 1. Conventions ---------------------------------------------------------------------------------------------
+
+
+def hash64(data: bytes | bytearray) -> int:
+    return int(xxhash.xxh3_64_intdigest(data, seed=0))
+
+
+class Cursor:
+    """Takes one field after the other from the front of some bytes; `short` is the error for running out of them."""
+
+    def __init__(self, data: bytes, at: int = 0, short: type[FormatError] | None = None) -> None:
+        self.data, self.at, self.short = data, at, short or Corrupt
+
+    def left(self) -> int:
+        return len(self.data) - self.at
+
+    def take(self, count: int) -> bytes:
+        if count > self.left():
+            raise self.short(f"{count} bytes expected at {self.at}, {self.left()} left")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def integer(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def varint(self) -> int:
+        value = 0
+        for place in range(10):
+            byte = self.integer(1)
+            value |= (byte & 127) << 7 * place
+            if byte < 128:
+                check(byte != 0 or place == 0, "a varint is longer than it need be")
+                check(value < 2**64, "a varint is 2^64 or more")
+                return value
+        raise Corrupt("a varint has more than 10 bytes")
+
+    def text(self) -> str:
+        length = self.varint()
+        check(length <= 65_536, f"a text of {length} bytes")
+        try:
+            return self.take(length).decode("utf-8")
+        except UnicodeDecodeError:
+            raise Corrupt("a text is not UTF-8") from None
+
+    def end(self) -> None:
+        check(self.left() == 0, f"{self.left()} bytes too many")
+
+
+class Bits:
+    """Takes bits from a cursor, the low bit of each byte first."""
+
+    def __init__(self, source: Cursor) -> None:
+        self.source, self.byte, self.count = source, 0, 0
+
+    def bit(self) -> int:
+        if self.count == 0:
+            self.byte, self.count = self.source.integer(1), 8
+        bit = self.byte & 1
+        self.byte >>= 1
+        self.count -= 1
+        return bit
+
+    def low_first(self, count: int) -> int:
+        return sum(self.bit() << i for i in range(count))
+
+    def high_first(self, count: int) -> int:
+        return sum(self.bit() << i for i in reversed(range(count)))
+
+    def pad(self) -> None:
+        check(self.byte == 0, "padding bits are not 0")
+        self.count = 0
+
+
+# ---- 1. Errors --------------------------------------------------------------------------------------------------
+
+
+class FormatError(Exception):
+    """The bytes are not a file that this decoder can decode."""
+
+
+class NotWeft(FormatError): ...
+
+
+class Truncated(FormatError): ...
+
+
+class Unsupported(FormatError): ...
+
+
+class Corrupt(FormatError): ...
+
+
+class LimitExceeded(FormatError): ...
+
+
+def check(rule: bool, otherwise: str) -> None:
+    """Report a corrupt file where a rule that binds writers is broken."""
+    if not rule:
+        raise Corrupt(otherwise)
+
+
+def known(number: int, numbers: Any, what: str) -> int:
+    """Report a file as unsupported where a number has no meaning yet."""
+    if number not in numbers:
+        raise Unsupported(f"{what} {number}")
+    return number
+
+
+def within_memory(read: Callable[[bytes], Result]) -> Callable[[bytes], Result]:
+    """A reader that reports what there is no memory for."""
+
+    @wraps(read)
+    def reader(data: bytes) -> Result:
+        try:
+            return read(data)
+        except MemoryError:
+            raise LimitExceeded("more than there is memory for") from None
+
+    return reader
+
+
+# ---- 2. Header --------------------------------------------------------------------------------------------------
+
+MAGIC = bytes.fromhex("89 57 45 46 54 0D 0A 1A")
+
+
+def read_header(file: Cursor) -> None:
+    if not file.data or file.data[:8] != MAGIC[: len(file.data)]:
+        raise NotWeft("the file does not begin with the magic of a weft file")
+    file.take(8)
+    major = known(file.integer(1), range(2), "format version")
+    file.integer(1)  # minor: any
+    flags = file.integer(2)
+    check(file.integer(4) == hash64(file.data[:12]) % 2**32, "the check of the header does not match")
+    check(major == 1, "format version 0")
+    known(flags, [0], "header flags")
+
+
+# ---- 3. Records -------------------------------------------------------------------------------------------------
+
+SPAN, CHUNK, INDEX = 1, 2, 3
+MAX_BODY = {SPAN: 655_360, CHUNK: 655_360, INDEX: 2**28}
+
+
+def read_record(file: Cursor) -> tuple[int, Cursor]:
+    """Kind and body of the record at the cursor."""
+    start = file.at
+    kind = known(file.integer(1), MAX_BODY, "record kind")
+    length = file.integer(4)
+    check(length <= MAX_BODY[kind], f"a record of kind {kind} with {length} bytes")
+    body = file.take(length)
+    check(hash64(file.data[start : file.at]) == file.integer(8), f"the check of the record at {start} does not match")
+    return kind, Cursor(body)
+
+
+# ---- 4. Span record ---------------------------------------------------------------------------------------------
+
+
+class Plane(NamedTuple):
+    shift: int
+    bits: int
+    stage: int  # of its tables
+    tables: list[Any]
+
+
+class Span(NamedTuple):
+    length: int
+    width: int  # bytes in an element
+    fold: int | None
+    window: int
+    constant: int
+    drops: bool
+    escapes: bool
+    tile: int
+    chunk: int
+    planes: list[Plane]
+    elements: int
+    tail: int
+    chunks: int
+
+
+def read_span(body: Cursor) -> Span:
+    """The body of a span record, without that of its only chunk."""
+    length = body.varint()
+    check(1 <= length <= MAX_SPAN, f"a span of {length} bytes")
+    known(body.integer(1), [0, *DTYPES], "element type")
+    layout = body.integer(1)
+    check(layout < 128, "bit 7 of a layout is set")
+    width = 1 << (layout & 3)
+    has_fold, has_window, has_constant, drops, escapes = (bool(layout >> bit & 1) for bit in (2, 3, 4, 5, 6))
+    fold = body.integer(1) if has_fold else None
+    check(fold is None or fold < 8 * width, f"fold {fold}")
+    window = body.varint() if has_window else 0
+    check(window < 2**16, f"window {window}")
+    constant = body.integer(width) if has_constant else 0
+    elements, tail = divmod(length, width)
+    tile = body.varint()
+    check(max(1, min(8, elements)) <= tile <= 16_384, f"tiles of {tile} elements")
+    chunk = body.varint()
+    check(chunk > 0 and chunk % tile == 0 and chunk * width <= MAX_CHUNK, f"chunks of {chunk} elements")
+    count = body.integer(1)
+    check(count <= 64, f"{count} planes")
+    check(count > 0 or not (has_window or escapes), "a window or escapes without planes")
+    planes: list[Plane] = []
+    for number in range(count):
+        windowed = has_window and number == count - 1
+        planes.append(read_plane(body, planes, 8 * width, windowed))
+    return Span(
+        length, width, fold, window, constant, drops, escapes, tile, chunk, planes,
+        elements, tail, max(1, math.ceil(elements / chunk)),
+    )  # fmt: skip
+
+
+def read_plane(body: Cursor, before: list[Plane], bits_of_element: int, windowed: bool) -> Plane:
+    place = body.integer(1)
+    shift, bits = place & 63, 1 << (place >> 6)
+    check(shift < bits_of_element, f"a plane at bit {shift}")
+    check(not before or before[-1].shift + before[-1].bits <= shift, "planes overlap or are out of order")
+    check(bits == 8 if windowed else shift + bits <= bits_of_element, f"a plane of {bits} bits at bit {shift}")
+    described = body.integer(1)
+    count, stage = described & 31, described >> 5
+    check(count <= 16 and count + sum(len(plane.tables) for plane in before) <= 128, "too many tables")
+    check(count > 0 or stage == 0, f"no tables, but of stage {stage}")
+    if count:
+        known(stage, (2, 3), "tables of stage")
+    tables = [rans_table(body) if stage == 2 else huffman_table(body) for _ in range(count)]
+    return Plane(shift, bits, stage, tables)
+
+
+# ---- 5. From planes to elements ---------------------------------------------------------------------------------
+
+
+def unfold(y: int, f: int, bits: int) -> int:
+    """Move the sign from bit f to the top."""
+    low, sign, high = y & (1 << f) - 1, y >> f & 1, y >> f + 1
+    return low | high << f | sign << bits - 1
+
+
+def size_of_tile(elements: int, bits: int) -> int:
+    """Bytes of a tile of so many elements in a plane of so many bits."""
+    return math.ceil(elements * bits / 8)
+
+
+def unpack(data: bytes, elements: int, bits: int) -> list[int]:
+    """The values in one tile of one plane."""
+    q = len(data)
+    values = [data[i % q] >> bits * (i // q) & 2**bits - 1 for i in range(q * 8 // bits)]
+    check(not any(values[elements:]), "unused bits of a tile are not 0")
+    return values[:elements]
+
+
+# ---- 6. Chunk body ----------------------------------------------------------------------------------------------
+
+
+def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
+    """Decode the chunk of that number from its body, without the number."""
+    count = min(span.chunk, span.elements - number * span.chunk)
+    tiles = [min(span.tile, count - begin) for begin in range(0, count, span.tile)]  # elements of each
+    expected = body.integer(8)
+
+    drops = read_stage(body, (0, 1, 4), [len(tiles)]) if span.drops else bytes(len(tiles))
+    check(max(drops, default=0) <= len(span.planes), "a tile drops more planes than there are")
+
+    escapes: dict[int, int] = {}
+    if span.escapes:
+        listed = body.integer(4)
+        check(listed <= count, f"{listed} escapes in {count} elements")
+        positions = [body.integer(4) for _ in range(listed)]
+        escapes = {position: body.integer(2) for position in positions}
+        check(all(a < b for a, b in pairwise([*positions, count])), "escapes are out of order or beyond the chunk")
+        check(0 not in escapes.values(), "an escape with value 0")
+        check(all(drops[i // span.tile] < len(span.planes) for i in escapes), "an escape in a tile without planes")
+
+    elements = [0] * count  # the y of section 5
+    for p, plane in enumerate(span.planes):
+        last = p == len(span.planes) - 1
+        here = [t for t in range(len(tiles)) if drops[t] <= p]
+        sizes = [size_of_tile(tiles[t], plane.bits) for t in here]
+        data = Cursor(read_stage(body, range(5), sizes, plane))
+        for t, size in zip(here, sizes, strict=True):
+            for i, v in enumerate(unpack(data.take(size), tiles[t], plane.bits), t * span.tile):
+                check(not (last and v and i in escapes), "an escape whose v in the last plane is not 0")
+                if last and v:
+                    v += span.window  # 0 if there is none
+                elements[i] |= v << plane.shift
+
+    bits = 8 * span.width
+    decoded = bytearray()
+    for i, y in enumerate(elements):
+        y |= span.constant
+        if i in escapes:
+            y |= escapes[i] << span.planes[-1].shift
+        y %= 2**bits
+        x = y if span.fold is None else unfold(y, span.fold, bits)
+        decoded += x.to_bytes(span.width, "little")
+    if number == span.chunks - 1:
+        decoded += body.take(span.tail)
+    body.end()
+    check(hash64(decoded) == expected, "the hash of a chunk does not match")
+    return bytes(decoded)
+
+
+def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None = None) -> bytes:
+    """Decode tiles of these sizes in bytes, one behind the other."""
+    stage = known(body.integer(1), allowed, "stage")
+    total = sum(sizes)
+    if total == 0:
+        check(stage == 1 and body.integer(1) == 0, "a plane without bytes is not constant 0")
+        return b""
+    if stage == 0:  # stages/0_stored.md
+        return body.take(total)
+    if stage == 1:  # stages/1_constant.md
+        return body.take(1) * total
+    if stage == 4:  # stages/4_zstd.md
+        return unzstd(body.take(body.varint()), total)
+    assert plane is not None
+    check(plane.stage == stage, f"stage {stage} without tables for it")
+    return rans(body, sizes, plane.tables) if stage == 2 else huffman(body, sizes, plane.tables)
+
+
+# ---- stages/2_rans.md -------------------------------------------------------------------------------------------
+
+
+def difference(bits: Bits) -> int:
+    """0 -> 0 ones, +1 -> 1, -1 -> 2, +2 -> 3, -2 -> 4, and so on, closed by a 0 bit."""
+    ones = 0
+    while bits.bit():
+        ones += 1
+        check(ones <= 24, "a difference has more than 24 ones")
+    return (ones + 1) // 2 if ones % 2 else -ones // 2
+
+
+def rans_table(source: Cursor) -> tuple[list[int], list[int], list[int]]:
+    """The symbol that owns each slot; the frequency of each symbol; and its first slot."""
+    bits = Bits(source)
+    first, span, filler, precision = (bits.low_first(size) for size in (8, 8, 8, 4))
+    check(span >= 1 and first + span <= 255, "the range of a table")
+    check(filler <= span, "the filler of a table is outside its range")
+    frequency = [0] * 256
+    length = 1
+    for s in range(first, first + span + 1):
+        if s == first + filler:
+            continue
+        length += difference(bits)
+        check(0 <= length <= 12, "the bit length of a frequency")
+        if length > 0:
+            given = min(precision, length - 1)
+            frequency[s] = (1 << given | bits.high_first(given)) << length - 1 - given
+    bits.pad()
+    rest = 4096 - sum(frequency)
+    check(1 <= rest <= 4095, f"a table leaves {rest} for its filler")
+    frequency[first + filler] = rest
+    symbol = [s for s in range(256) for _ in range(frequency[s])]
+    start = [sum(frequency[:s]) for s in range(256)]
+    return symbol, frequency, start
+
+
+def read_choice(payload: Cursor, tiles: int, tables: int) -> list[int]:
+    """Which table each tile uses."""
+    if tables == 1:
+        return [0] * tiles
+    bits = Bits(payload)
+    c = min(c for c in (1, 2, 4) if 2**c >= tables)
+    choice = [bits.low_first(c) for _ in range(tiles)]
+    bits.pad()
+    check(max(choice) < tables, "a tile uses a table that there is not")
+    return choice
+
+
+def rans(payload: Cursor, sizes: list[int], tables: list[Any]) -> bytes:
+    words = payload.varint()
+    choice = read_choice(payload, len(sizes), len(tables))
+    n = sum(sizes)
+    lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
+    states = [payload.integer(4) for _ in range(lanes)]
+    check(min(states) >= 65_536, "a state begins below 65,536")
+    stream = Cursor(payload.take(2 * words))
+    out = bytearray()
+    for size, number in zip(sizes, choice, strict=True):
+        symbol, frequency, start = tables[number]
+        for i in range(size):
+            x = states[i % lanes]
+            slot = x % 4096
+            s = symbol[slot]
+            out.append(s)
+            x = frequency[s] * (x // 4096) + slot - start[s]
+            if x < 65_536:
+                x = x * 65_536 + stream.integer(2)
+            states[i % lanes] = x
+    stream.end()
+    check(set(states) == {65_536}, "a state does not end as 65,536")
+    return bytes(out)
+
+
+# ---- stages/3_huffman.md ----------------------------------------------------------------------------------------
+
+
+def huffman_table(source: Cursor) -> dict[tuple[int, int], int]:
+    """The symbol of each code; a code is its length and its bits, the first of them the highest."""
+    bits = Bits(source)
+    first, span = bits.low_first(8), bits.low_first(8)
+    check(span >= 1 and first + span <= 255, "the range of a table")
+    lengths = {}
+    length = 5
+    for s in range(first, first + span + 1):
+        length += difference(bits)
+        check(0 <= length <= 11, "the length of a code")
+        lengths[s] = length
+    bits.pad()
+    check(sum(2 ** (11 - n) for n in lengths.values() if n > 0) == 2048, "a code is not complete")
+    codes = {}
+    code = 0
+    for n in range(1, 12):
+        code *= 2
+        for s in (s for s in lengths if lengths[s] == n):
+            codes[n, code] = s
+            code += 1
+    return codes
+
+
+def huffman(payload: Cursor, sizes: list[int], tables: list[Any]) -> bytes:
+    lengths = [payload.varint() for _ in range(4)]
+    t = len(sizes)
+    choice = read_choice(payload, t, len(tables))
+    out = bytearray()
+    for j, length in enumerate(lengths):
+        stream = Cursor(payload.take(length))
+        bits = Bits(stream)
+        for tile in range(j * t // 4, (j + 1) * t // 4):
+            codes = tables[choice[tile]]
+            for _ in range(sizes[tile]):
+                n = code = 0
+                while (n, code) not in codes:  # the code is complete: some 11 bits at the latest are one of its codes
+                    n, code = n + 1, code * 2 + bits.bit()
+                out.append(codes[n, code])
+        bits.pad()
+        stream.end()
+    return bytes(out)
+
+
+# ---- stages/4_zstd.md -------------------------------------------------------------------------------------------
+
+
+def unzstd(frame: bytes, size: int) -> bytes:
+    """Decode one frame of exactly so many bytes."""
+    check(frame[:4] == bytes.fromhex("28 B5 2F FD"), "not a Zstandard frame")
+    try:
+        about = zstandard.get_frame_parameters(frame)
+        check(about.dict_id == 0, "a Zstandard frame with a dictionary")
+        check(about.window_size <= 2**27, f"a Zstandard frame with a window of {about.window_size} bytes")
+        check(about.content_size in (size, zstandard.CONTENTSIZE_UNKNOWN), "the content size of a Zstandard frame")
+        decoded = zstandard.ZstdDecompressor().decompress(frame, max_output_size=size, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise Corrupt(f"Zstandard: {error}") from None
+    check(len(decoded) == size, "a Zstandard frame decodes to another number of bytes")
+    return decoded
+
+
+# ---- 7. Index record --------------------------------------------------------------------------------------------
+
+
+class Listed(NamedTuple):
+    """A span in the index."""
+
+    original: int
+    stored: int  # bytes of the span record
+    chunks: list[int]  # and of each chunk record
+
+
+Tensor = tuple[str, str, tuple[int, ...], int, int]
+
+
+class Index(NamedTuple):
+    original: int
+    sha256: bytes | None
+    spans: list[Listed]
+    tensors: list[Tensor]
+
+
+def read_index(body: Cursor, room: int) -> Index:
+    """The index; `room` is how many bytes lie between header and index."""
+    encoding = known(body.integer(1), (0, 1), "encoding of the index")
+    size = body.varint()
+    stored = body.left()
+    check(size <= 2**30 and size <= 1024 * stored + 65_536, f"an index of {size} bytes")
+    index = Cursor(body.take(stored) if encoding == 0 else unzstd(body.take(stored), size))
+    check(index.left() == size, "the size of the index")
+
+    original = index.varint()
+    digest = known(index.integer(1), (0, 1), "digest")
+    sha256 = index.take(32) if digest else None
+    index.text()  # source
+    index.text()  # level
+
+    spans: list[Listed] = []
+    ends = [0]  # in the original, of each span; the first is before all
+    for _ in range(index.varint()):
+        listed = Listed(index.varint(), index.varint(), [])
+        check(1 <= listed.original <= MAX_SPAN, f"a span of {listed.original} bytes in the index")
+        chunks = index.varint()
+        check(chunks != 1, "a span with a single chunk record in the index")
+        room -= listed.stored
+        for _ in range(chunks):
+            listed.chunks.append(index.varint())
+            room -= listed.chunks[-1]
+        check(listed.stored > 0 and 0 not in listed.chunks and room >= 0, "the lengths of records in the index")
+        spans.append(listed)
+        ends.append(ends[-1] + listed.original)
+    check(room == 0, "the records in the index end before the index begins")
+    check(ends[-1] == original, "the spans in the index do not add up to the original")
+
+    tensors: list[Tensor] = []
+    names = set()
+    free = 0  # the first span behind those of the tensors so far
+    count = index.varint()
+    check(count <= 2**24, f"{count} tensors")
+    for _ in range(count):
+        name = index.text()
+        check(name not in names, f"two tensors {name!r}")
+        names.add(name)
+        dtype, bits = DTYPES[known(index.integer(1), DTYPES, "element type")]
+        dimensions = index.varint()
+        check(dimensions <= 64, f"{dimensions} dimensions")
+        shape = tuple(index.varint() for _ in range(dimensions))
+        first, used = index.varint(), index.varint()
+        check(free <= first and first + used <= len(spans), f"the spans of tensor {name!r}")
+        free = first + used
+        begin, end = ends[first], ends[free]
+        check(8 * (end - begin) == math.prod(shape) * bits, f"the bytes of tensor {name!r}")
+        tensors.append((name, dtype, shape, begin, end))
+    index.end()
+    return Index(original, sha256, spans, tensors)
+
+
+# ---- 8. Trailer -------------------------------------------------------------------------------------------------
+
+
+def read_trailer(file: Cursor) -> tuple[int, int]:
+    """Offset and length of the index record."""
+    trailer = Cursor(file.take(32))
+    position, length, expected = (trailer.integer(8) for _ in range(3))
+    if trailer.take(8) != bytes.fromhex("57 45 46 54 0D 0A 1A 89"):
+        raise Truncated("no trailer where one should be")
+    check(hash64(trailer.data[:16]) == expected, "the check of the trailer does not match")
+    file.end()
+    return position, length
+
+
+# ---- 9. Element types -------------------------------------------------------------------------------------------
+
+BITS = {  # of an element; the types are numbered from 1 in this order
+    **{"BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64},
+    **{"F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8},
+    **{"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4},
+}
+DTYPES = dict(enumerate(BITS.items(), 1))
+
+
+# ---- 10. Reading without an index, and with one -----------------------------------------------------------------
+
+
+def decode_span(file: Cursor, start: int, span: Span, body: Cursor) -> tuple[bytes, Listed]:
+    """Decode the span whose record began at `start`; also what the index should say of it.
+
+    The cursor is behind the record, where chunk records are if there are any; `body` at what the record has left.
+    """
+    listed = Listed(span.length, file.at - start, [])
+    if span.chunks == 1:
+        return read_chunk(body, span, 0), listed
+    body.end()
+    original = bytearray()
+    for number in range(span.chunks):
+        start = file.at
+        kind, body = read_record(file)
+        check(kind == CHUNK, "no chunk record where one should be")
+        check(body.varint() == number, "a chunk is not in its place")
+        original += read_chunk(body, span, number)
+        listed.chunks.append(file.at - start)
+    return bytes(original), listed
+
+
+@within_memory
+def decode(data: bytes) -> bytes:
+    """The original, decoded front to back."""
+    file = Cursor(data, 0, Truncated)
+    read_header(file)
+    original = bytearray()
+    seen: list[Listed] = []
+    while True:
+        start = file.at
+        kind, body = read_record(file)
+        if kind == INDEX:
+            break
+        check(kind == SPAN, "a chunk record without a span")
+        piece, listed = decode_span(file, start, read_span(body), body)
+        original += piece
+        seen.append(listed)
+    length = file.at - start
+    check(read_trailer(file) == (start, length), "the trailer does not say where the index is")
+    index = read_index(body, start - 16)
+    check(index.spans == seen, "the index does not list what the file holds")
+    return compared(original, index)
+
+
+def find_index(data: bytes) -> Index:
+    read_header(Cursor(data, 0, Truncated))
+    if len(data) < 16 + 32:
+        raise Truncated("no room for a trailer")
+    position, length = read_trailer(Cursor(data, len(data) - 32))
+    check(position >= 16 and position + length == len(data) - 32, "the index does not lie before the trailer")
+    file = Cursor(data[: len(data) - 32], position)
+    kind, body = read_record(file)
+    check(kind == INDEX, "the trailer does not say where the index is")
+    file.end()
+    return read_index(body, position - 16)
+
+
+@within_memory
+def decode_by_index(data: bytes) -> bytes:
+    """The original, decoded span by span from where the index says that they are."""
+    index = find_index(data)
+    original = bytearray()
+    position = 16
+    for listed in index.spans:
+        file = Cursor(data, position)
+        kind, body = read_record(file)
+        check(kind == SPAN, "no span record where one should be")
+        span = read_span(body)
+        check(span.length == listed.original, "a span is not as long as the index says")
+        check(span.chunks == max(1, len(listed.chunks)), "a span has not the chunks that the index says")
+        piece, found = decode_span(file, position, span, body)
+        check(found == listed, "the index does not list what the file holds")
+        original += piece
+        position = file.at
+    return compared(original, index)
+
+
+@within_memory
+def tensors(data: bytes) -> list[Tensor]:
+    """Name, element type, shape, begin and end in the original of each tensor."""
+    return find_index(data).tensors
+
+
+def compared(original: bytearray, index: Index) -> bytes:
+    check(len(original) == index.original, "the length of the original")
+    check(index.sha256 in (None, hashlib.sha256(original).digest()), "the SHA-256 of the original")
+    return bytes(original)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) not in (1, 2):
+        print("usage: reference_decoder.py FILE.weft [OUT]", file=sys.stderr)
+        return 2
+    try:
+        original = decode(Path(arguments[0]).read_bytes())
+        if len(arguments) == 2:
+            Path(arguments[1]).write_bytes(original)
+        else:
+            sys.stdout.buffer.write(original)
+    except (FormatError, OSError) as error:
+        print(f"{arguments[0]}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
