@@ -192,6 +192,41 @@ def write_table(freq: Sequence[int], filler: int, precision: int) -> bytes:
     return bytes_of(bits)
 
 
+def log2_of(x: int, table: Sequence[int]) -> int:
+    """log2 of x > 0 with 12 fractional bits, by its 12 leading bits; ``table`` has those of 0..4096."""
+    shift = max(0, x.bit_length() - 12)
+    return int(table[x >> shift]) + shift * 4096
+
+
+def entropy(counts: Sequence[int], table: Sequence[int]) -> int:
+    """Bits that so many of each symbol take at their own entropy, times 4096."""
+    total = sum(counts)
+    return sum(c * (log2_of(total, table) - log2_of(c, table)) for c in counts if c)
+
+
+def fit_table(counts: Sequence[int], scale: int, log2: Sequence[int]) -> tuple[list[int], bytes]:
+    """The precision that takes the fewest bits, table and data together: its frequencies and its table."""
+    total, filler = sum(counts), counts.index(max(counts))
+    best: tuple[int, list[int], bytes] | None = None
+    seen = total * scale
+    for precision in range(4 if seen > 100_000 else 1, (8 if seen > 10_000 else 5) + 1):
+        freq, target = [0] * 256, 4096 + 128
+        while freq[filler] < 1:
+            target -= 128
+            for s, c in enumerate(counts):
+                x = max(1, (c * target + total // 2) // total) if c else 0
+                cut = max(0, x.bit_length() - 1 - precision)
+                freq[s] = (x + (1 << cut >> 1)) >> cut << cut
+            freq[filler] = 4096 - sum(freq) + freq[filler]
+        raw = write_table(freq, filler, precision)
+        bits = scale * sum(c * (12 * 4096 - int(log2[f])) for c, f in zip(counts, freq, strict=True) if c)
+        bits += len(raw) * 8 * 4096
+        if best is None or bits < best[0]:
+            best = (bits, freq, raw)
+    assert best is not None
+    return best[1], best[2]
+
+
 def read_table(data: bytes) -> tuple[list[int], int] | None:
     """(frequencies, bytes used) of the table at the front of ``data``; None if it is corrupt."""
     src = Bits(data)

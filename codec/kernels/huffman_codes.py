@@ -16,6 +16,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.tables import RAW_MAX, at_least_two, write_lengths
+
 #: Longest code; a decoding table has 2^LIMIT entries.
 LIMIT: Final = 11
 
@@ -107,6 +109,22 @@ def codes(lengths, out):  # type: ignore[no-untyped-def]
                 out[s] = turned << 8 | length
                 code += 1
         code <<= 1
+
+
+@njit(nogil=True, cache=True)
+def fit_all(counts, encoder, raw, ends):  # type: ignore[no-untyped-def]
+    """Fit a code to each row of counts (int64[rows, 256], see ``at_least_two``), written one behind the other.
+
+    encoder uint32[rows * 256] as in ``codes``; raw uint8[rows * RAW_MAX]; ends int64[rows]: the offset behind each.
+    """
+    row, after = np.empty(256, np.uint8), np.int64(0)
+    for k in range(counts.shape[0]):
+        at_least_two(counts[k])
+        lengths(counts[k], row)
+        raw[after : after + RAW_MAX] = 0
+        after += write_lengths(row, raw[after : after + RAW_MAX])
+        codes(row, encoder[k * 256 : k * 256 + 256])
+        ends[k] = after
 
 
 @njit(nogil=True, cache=True)

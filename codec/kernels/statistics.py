@@ -5,80 +5,72 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from codec.kernels.tables import POINT, entropy, log2_of
+from codec.kernels.tables import INNER, POINT, log2_of
+
+#: Bits of one escape in a chunk: position and value.
+ESCAPE_BITS = 48
+
+#: Bits a symbol of the table costs to write, about.
+TABLE_BITS = 3
 
 
 @njit(nogil=True, cache=True)
-def masks(src, tile, magnitude, ors, ands, most, least):  # type: ignore[no-untyped-def]
-    """For each tile: OR and AND of its elements, largest magnitude, smallest magnitude less one (0 wraps to the top).
+def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: ignore[no-untyped-def]
+    """One pass over every so-manieth tile (``step``): bits that occur, the range of magnitudes, how many of each field.
 
-    src uintW[n]; magnitude uintW, the bits that make up the magnitude; the rest uintW[tiles].
+    src uintW[n]; ``magnitude``: the bits that make up the magnitude; with a step above 1 a shorter last tile is left
+    out. ``ors`` uint64[tiles looked at] gets the OR of each tile. ``counts`` int64, long enough for each field (x &
+    magnitude) >> shift, gets how many there are, or is empty. ``found`` uint64[6] gets the OR and the AND of all; the
+    largest magnitude; the smallest but 0, less one (the top if all are 0); and how many tiles end in one zero bit at
+    least, and in 13.
     """
     kind = src.dtype.type
+    mask, down = np.uint64(magnitude), np.uint64(shift)
+    every, common, most, least = kind(0), kind(~kind(0)), kind(0), kind(~kind(0))
+    even, half = np.int64(0), np.int64(0)
+    counts[:] = 0
     for t in range(ors.size):
-        x = src[t * tile : min(t * tile + tile, src.size)]
-        o, a, hi, lo = kind(0), ~kind(0), kind(0), ~kind(0)
+        x = src[t * step * tile : min(t * step * tile + tile, src.size)]
+        o, a, hi, lo = kind(0), kind(~kind(0)), kind(0), kind(~kind(0))
         for i in range(x.size):
             v = x[i]
-            o |= v
-            a &= v
-            v = kind(v & magnitude)
+            o = kind(o | v)
+            a = kind(a & v)
+            v = kind(v & kind(magnitude))
             hi = max(hi, v)
             lo = min(lo, kind(v - kind(1)))
-        ors[t], ands[t], most[t], least[t] = o, a, hi, lo
+        if counts.size:
+            for i in range(x.size):
+                counts[(np.uint64(x[i]) & mask) >> down] += 1
+        ors[t] = o
+        even += np.int64(o & kind(1) == kind(0))
+        half += np.int64(np.uint64(o) & np.uint64(8191) == np.uint64(0))
+        every, common, most, least = kind(every | o), kind(common & a), max(most, hi), min(least, lo)
+    found[0], found[1], found[2], found[3], found[4], found[5] = every, common, most, least, even, half
 
 
-@njit(nogil=True, cache=True)
-def field_counts(src, magnitude, shift, counts):  # type: ignore[no-untyped-def]
-    """Count (x & magnitude) >> shift into counts (int64, long enough for every value of the field)."""
-    mask, down = np.uint64(magnitude), np.uint64(shift)
-    for i in range(src.size):
-        counts[(np.uint64(src[i]) & mask) >> down] += 1
-
-
-@njit(nogil=True, cache=True)
-def counts_of(src, counts):  # type: ignore[no-untyped-def]
-    """Count bytes into counts (int64[4, 256], zeroed here; four rows: equal neighbours don't wait for each other)."""
-    counts[:] = 0
-    whole = src.size // 4 * 4
-    for i in range(0, whole, 4):
-        counts[0, src[i]] += 1
-        counts[1, src[i + 1]] += 1
-        counts[2, src[i + 2]] += 1
-        counts[3, src[i + 3]] += 1
-    for i in range(whole, src.size):
-        counts[0, src[i]] += 1
-
-
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def tile_sums(src, tile, weights, plain, sums):  # type: ignore[no-untyped-def]
     """For each tile the sum of weights[byte] (or of the bytes themselves if ``plain``), as if the tile were full.
 
-    src uint8[n]; weights int64[256]; sums int64[tiles].
+    src uint8[n]; weights int64[256]; sums int64[tiles]. The bytes of a tile must sum to less than 2^32: sums of 32 bits
+    take half the time of 64.
     """
     for t in range(sums.size):
         x = src[t * tile : min(t * tile + tile, src.size)]
         total = np.int64(0)
         if plain:
+            short = np.uint32(0)
             for i in range(x.size):
-                total += x[i]
+                short = np.uint32(short + np.uint32(x[i]))
+            total = np.int64(short)
         else:
             for i in range(x.size):
                 total += weights[x[i]]
         sums[t] = total * tile // max(1, x.size)
 
 
-@njit(nogil=True, cache=True)
-def group_counts(src, tile, group, counts):  # type: ignore[no-untyped-def]
-    """Add the bytes of each tile t to counts[group[t]] (int64[groups, 256])."""
-    for t in range(group.size):
-        row = counts[group[t]]
-        x = src[t * tile : min(t * tile + tile, src.size)]
-        for i in range(x.size):
-            row[x[i]] += 1
-
-
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def choose(sums, limits, choice):  # type: ignore[no-untyped-def]
     """choice[t] = how many of the ascending limits (int64) are <= sums[t]."""
     for t in range(sums.size):
@@ -88,22 +80,22 @@ def choose(sums, limits, choice):  # type: ignore[no-untyped-def]
         choice[t] = k
 
 
-@njit(nogil=True, cache=True)
-def window_of(counts, times, elements, sampled, least, most, escape_bits, table_bits, exact, out):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def _window_of(counts, times, elements, sampled, least, most, exact, out):  # type: ignore[no-untyped-def]
     """The window of a symbol with these field counts. Returns its bits times 2^POINT, or -1 if too much lies outside.
 
-    ``counts`` are of a field ``times`` times finer; least and most are the smallest non-zero and the
-    largest field that occur, as far as is known; ``out`` int64[2] gets the first and the last field inside.
-    Fields at the ends that are so rare that their slots in the tables cost more than escapes are given up.
+    ``counts`` are of a field ``times`` times finer; least and most are the smallest non-zero and the largest field
+    that occur, as far as is known, and none is counted that lies outside them but 0; ``out`` int64[2] gets the first
+    and the last field inside. Fields at the ends that are so rare that their slots in the tables cost more than
+    escapes are given up.
     """
-    fields = counts.size // times
-    worth, weight = elements * 36 // 100_000 + table_bits, elements // max(1, sampled) * escape_bits
-    low, high = max(1, least), most
-    first, last = 0, -1
-    for f in range(1, fields):
+    worth, weight = elements * 36 // 100_000 + TABLE_BITS, elements // max(1, sampled) * ESCAPE_BITS
+    bottom = max(1, least)
+    low, high, first, last = bottom, most, 0, -1
+    for f in range(bottom, most + 1):
         c = 0
-        for j in range(times):
-            c += counts[f * times + j]
+        for j in range(f * times, f * times + times):
+            c += counts[j]
         if c > 0 and c * weight >= worth:
             if first == 0:
                 first = f
@@ -111,17 +103,18 @@ def window_of(counts, times, elements, sampled, least, most, escape_bits, table_
     if last >= 0:
         low, high = max(low, first), min(high, last)
         if not exact:  # the sample may have missed a neighbour
-            low, high = max(max(1, least), low - 1), min(most, high + 1)
+            low, high = max(bottom, low - 1), min(most, high + 1)
     if high - low > 254:
         low = high - 254
     lost, inside, bits = 0, 0, 0
-    for f in range(fields):
+    for f in range(bottom - 1, most + 1):
+        at = f if f >= bottom else 0
         c = 0
-        for j in range(times):
-            c += counts[f * times + j]
+        for j in range(at * times, at * times + times):
+            c += counts[j]
         if c == 0:
             continue
-        if f == 0 or low <= f <= high:
+        if at == 0 or low <= at <= high:
             inside += c
             bits -= c * log2_of(c)
         else:
@@ -133,40 +126,34 @@ def window_of(counts, times, elements, sampled, least, most, escape_bits, table_
         bits += inside * log2_of(inside)
     alphabet = high - low + 2
     slots = elements * alphabet * 18 // 100_000  # what 12-bit frequencies lose on rare symbols, about half a slot each
-    extra = table_bits * alphabet + slots + lost * elements // max(1, sampled) * escape_bits
+    extra = TABLE_BITS * alphabet + slots + lost * elements // max(1, sampled) * ESCAPE_BITS
     return bits * elements // max(1, sampled) + (extra << POINT)
 
 
 @njit(nogil=True, cache=True)
-def merge_groups(counts, tiles, scale, bits):  # type: ignore[no-untyped-def]
-    """How many neighbouring groups to merge into one: 1, 2, 4, ...
+def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least, most, varying, exact, out):  # type: ignore[no-untyped-def]
+    """Which number of mantissa bits in the symbol is cheapest, of those whose bits ``candidates`` has; -1 for none.
 
-    ``counts`` int64[groups, 256]; ``bits`` int64[1] gets the cost, which is of data, tables and choices, times
-    2^POINT; of equals the more merged wins.
+    ``counts`` are of the exponent and ``finest`` mantissa bits, as many as there are candidates for or more; least and
+    most are magnitudes as in ``survey`` (0 and 0 if all are 0); ``varying`` has the mantissa bits that differ between
+    elements: what is constant costs nothing outside the symbol. ``exact``: least and most are of all elements, not of
+    those ``sampled``. ``out`` int64[4] gets the window's first and last field; the other half is worked in.
     """
-    groups = counts.shape[0]
-    best, chosen, step = np.int64(-1), 1, 1
-    row = np.zeros(256, np.int64)
-    while True:
-        total, left = np.int64(0), 0
-        for g in range(0, groups, step):
-            row[:] = 0
-            for j in range(g, min(g + step, groups)):
-                for s in range(256):
-                    row[s] += counts[j, s]
-            total += scale * entropy(row)
-            first, last = 256, 0
-            for s in range(256):
-                if row[s] > 0:
-                    first, last = min(first, s), s
-            total += (28 + 3 * max(1, last - first + 1)) << POINT
-            left += 1
-        choice = 0 if left < 2 else 1 if left == 2 else 2 if left <= 4 else 4
-        total += scale * ((tiles * choice) << POINT)
-        if best < 0 or total <= best:
-            best, chosen = total, step
-        if left == 1:
-            break
-        step *= 2
-    bits[0] = best
+    best, chosen = np.int64(-1), np.int64(-1)
+    for k in range(finest + 1):
+        if (candidates >> k) & 1 == 0:
+            continue
+        cut = mantissa - k
+        if most >> cut == 0:
+            out[0], out[1] = 1, 1
+            return np.int64(k)
+        bits = _window_of(counts, 1 << (finest - k), elements, sampled, least >> cut, most >> cut, exact, out[2:])
+        rest = 1
+        for b in range(cut):
+            rest += (varying >> b) & 1
+        if bits >= 0:
+            bits += rest * elements << POINT
+            if best < 0 or bits < best:
+                best, chosen = bits, np.int64(k)
+                out[0], out[1] = out[2], out[3]
     return chosen

@@ -5,11 +5,20 @@ Everything is integers, so that every machine fits the same tables.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
+#: Of functions that only kernels call: what it takes to call them from Python is not compiled (and they must not be).
+INNER: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 #: Fractional bits of LOG2.
 POINT = 12
+
+#: No table takes more bytes. A frequency of b bits takes at most 4 b + 1 for differences up and down, and b below its
+#: leading one; 255 that sum to 4096 have at most 5 bits each on average.
+RAW_MAX = 1024
 
 
 def _log2_table() -> np.ndarray:
@@ -31,18 +40,15 @@ def _log2_table() -> np.ndarray:
 LOG2 = _log2_table()
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _length_of(x):  # type: ignore[no-untyped-def]
-    n = 0
-    while x > 0:
-        x >>= 1
-        n += 1
-    return n
+    """Bits of an integer from 0 to 2^53: the exponent of the float."""
+    return (np.float64(x).view(np.int64) >> 52) - 1022 if x > 0 else np.int64(0)
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def log2_of(x):  # type: ignore[no-untyped-def]
-    """log2 of a positive integer with POINT fractional bits, off by less than 2^-10."""
+    """log2 of an integer from 1 to 2^53 with POINT fractional bits, off by less than 2^-10."""
     shift = max(0, _length_of(x) - 12)
     return LOG2[x >> shift] + (shift << POINT)
 
@@ -59,28 +65,7 @@ def entropy(counts):  # type: ignore[no-untyped-def]
     return bits + total * log2_of(total) if total > 0 else 0
 
 
-@njit(nogil=True)
-def _quantise(counts, precision, target, freq):  # type: ignore[no-untyped-def]
-    """Frequencies with ``precision`` bits below the leading one; the filler takes what is left of 4096. Returns it."""
-    total, filler, rest = 0, 0, 4096
-    for s in range(256):
-        total += counts[s]
-        if counts[s] > counts[filler]:
-            filler = s
-    for s in range(256):
-        freq[s] = 0
-        if counts[s] > 0 and s != filler:
-            x = max(1, (counts[s] * target + total // 2) // total)
-            cut = _length_of(x) - 1 - precision
-            if cut > 0:
-                x = ((x + (1 << (cut - 1))) >> cut) << cut
-            freq[s] = x
-            rest -= x
-    freq[filler] = rest
-    return filler
-
-
-@njit(nogil=True)
+@njit(**INNER)
 def _put(out, bit, value, count):  # type: ignore[no-untyped-def]
     """Write the low ``count`` bits of value, low first."""
     for k in range(count):
@@ -113,28 +98,40 @@ def get_step(src, bit, end):  # type: ignore[no-untyped-def]
     return ((ones + 1) >> 1 if ones & 1 else -(ones >> 1)), bit
 
 
-@njit(nogil=True, cache=True)
-def write(freq, filler, precision, out):  # type: ignore[no-untyped-def]
-    """Write one table to ``out`` (uint8[>= 1024], zeros); bytes written."""
-    first, last = 0, 255
+@njit(**INNER)
+def _write(freq, filler, precision, out, at):  # type: ignore[no-untyped-def]
+    """Write one table to ``out`` (uint8) from ``at`` on, RAW_MAX bytes at most; the offset behind it."""
+    first, last = np.int64(0), np.int64(255)
     while freq[first] == 0:
         first += 1
     while freq[last] == 0:
         last -= 1
-    bit = _put(out, 0, first, 8)
-    bit = _put(out, bit, last - first, 8)
-    bit = _put(out, bit, filler - first, 8)
-    bit = _put(out, bit, precision, 4)
-    before = 1
+    held = first | (last - first) << 8 | (filler - first) << 16 | precision << 24
+    bits, before = np.int64(28), np.int64(1)
     for s in range(first, last + 1):
         if s == filler:
             continue
-        length = _length_of(freq[s])
-        bit = put_step(out, bit, length - before)
+        f = np.int64(freq[s])
+        length = _length_of(f)
+        step = length - before
         before = length
-        for k in range(min(precision, length - 1)):
-            bit = _put(out, bit, freq[s] >> (length - 2 - k), 1)
-    return (bit + 7) >> 3
+        ones = 2 * step - 1 if step > 0 else -2 * step
+        held |= ((np.int64(1) << ones) - 1) << bits
+        bits += ones + 1
+        for k in range(length - 2, max(-1, length - 2 - precision), -1):
+            held |= ((f >> k) & 1) << bits
+            bits += 1
+        while bits >= 8:  # so that held keeps below 2^(7 + 25 + 8), but for the head's 28 bits and one symbol
+            out[at] = held & 255
+            held >>= 8
+            bits -= 8
+            at += 1
+    while bits > 0:
+        out[at] = held & 255
+        held >>= 8
+        bits -= 8
+        at += 1
+    return at
 
 
 @njit(nogil=True, cache=True)
@@ -177,46 +174,122 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     return (bit + 7) >> 3
 
 
-@njit(nogil=True, cache=True)
-def cost(counts, freq):  # type: ignore[no-untyped-def]
-    """Bits that ``counts`` symbols take with the table ``freq``, times 2^POINT."""
-    bits = 0
+@njit(**INNER)
+def _shares(counts, first, last, total, target, share):  # type: ignore[no-untyped-def]
+    """share[s] = the part of ``target`` slots that is due to s, rounded, at least 1 for what occurs."""
+    for s in range(first, last + 1):
+        c = counts[s]
+        share[s] = max(np.int64(1), (c * target + total // 2) // total) if c > 0 else np.int64(0)
+
+
+@njit(**INNER)
+def _rounded(x, length, precision):  # type: ignore[no-untyped-def]
+    """x, which has ``length`` bits, rounded to ``precision`` bits below the leading one."""
+    cut = max(np.int64(0), length - 1 - precision)
+    return (x + ((np.int64(1) << cut) >> 1)) >> cut << cut
+
+
+@njit(**INNER)
+def _fit(counts, scale, share, freq, out, at):  # type: ignore[no-untyped-def]
+    """``fit``, with int64[256] to work in (``share``), written to out[at:]; the offset behind it.
+
+    Each precision is tried in one pass over the symbols that sums what table and data take; only the best is written.
+    The symbol that occurs most is the filler: it takes what the others leave of 4096.
+    """
+    first, last, filler, total = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
     for s in range(256):
-        if counts[s] > 0:
-            bits += counts[s] * ((12 << POINT) - LOG2[freq[s]])
-    return bits
-
-
-@njit(nogil=True)
-def _fit_at(counts, precision, freq, out):  # type: ignore[no-untyped-def]
-    """Frequencies with so many bits, written to ``out``; bytes written."""
-    target = np.int64(4096)
-    filler = _quantise(counts, precision, target, freq)
-    while freq[filler] < 1:  # many rare symbols have taken all: leave them less
-        target -= 128
-        filler = _quantise(counts, precision, target, freq)
-    out[:] = 0
-    return write(freq, filler, precision, out)
+        c = counts[s]
+        freq[s] = 0
+        if c > 0:
+            total += c
+            last = s
+            if first < 0:
+                first = s
+            if c > counts[filler]:
+                filler = s
+    low = np.int64(4) if total * scale > 100_000 else np.int64(1)
+    high = np.int64(8) if total * scale > 10_000 else np.int64(5)
+    best, chosen, left, held = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
+    for precision in range(low, high + 1):
+        target, rest = np.int64(4096), np.int64(0)
+        while True:
+            if held != target:
+                _shares(counts, first, last, total, target, share)
+                held = target
+            rest, cost, bits, before = np.int64(4096), np.int64(0), np.int64(28), np.int64(1)
+            for s in range(first, last + 1):
+                if s == filler:
+                    continue
+                length = np.int64(0)
+                if share[s] > 0:
+                    length = _length_of(share[s])
+                    f = _rounded(share[s], length, precision)
+                    length += f >> length
+                    rest -= f
+                    cost += counts[s] * ((12 << POINT) - LOG2[f])
+                    bits += min(precision, length - 1)
+                step = length - before
+                bits += 2 * step if step > 0 else 1 - 2 * step
+                before = length
+            if rest > 0:
+                break
+            target -= 128  # many rare symbols have taken all: leave them less
+        cost += counts[filler] * ((12 << POINT) - LOG2[rest])
+        cost = scale * cost + ((bits + 7) // 8 * 8 << POINT)
+        if best < 0 or cost < best:
+            best, chosen, left = cost, precision, target
+    if held != left:
+        _shares(counts, first, last, total, left, share)
+    rest = np.int64(4096)
+    for s in range(first, last + 1):
+        if s != filler and share[s] > 0:
+            freq[s] = _rounded(share[s], _length_of(share[s]), chosen)
+            rest -= freq[s]
+    freq[filler] = rest
+    return _write(freq, filler, chosen, out, at)
 
 
 @njit(nogil=True, cache=True)
 def fit(counts, scale, freq, out):  # type: ignore[no-untyped-def]
-    """Fit a table to counts (int64[256], at least two not 0) and write it to ``out`` (uint8[>= 1024]); bytes written.
+    """Fit a table to counts (int64[256], two or more not 0) and write it to ``out`` (uint8[>= RAW_MAX]); bytes written.
 
     The counts are a sample of 1 in ``scale`` symbols. Tries each precision and keeps the one whose table and data take
     the fewest bits. ``freq`` gets the frequencies.
     """
-    best, total, chosen, tried = np.int64(-1), np.int64(0), np.int64(0), np.int64(-1)
+    return _fit(counts, scale, np.empty(256, np.int64), freq, out, np.int64(0))
+
+
+@njit(**INNER)
+def at_least_two(counts):  # type: ignore[no-untyped-def]
+    """Count a neighbour in counts (int64[256]) if fewer than two symbols occur: a table needs two."""
+    some, used = 0, 0
     for s in range(256):
-        total += counts[s] * scale
-    first, last = (np.int64(4) if total > 100_000 else np.int64(1)), (np.int64(8) if total > 10_000 else np.int64(5))
-    for precision in range(first, last + 2):
-        tried = precision if precision <= last else chosen  # at last what was best, once more
-        size = _fit_at(counts, tried, freq, out)
-        bits = scale * cost(counts, freq) + (np.int64(size * 8) << POINT)
-        if best < 0 or bits < best:
-            best, chosen = bits, precision
-    return size
+        if counts[s] > 0:
+            some, used = s, used + 1
+    if used < 2:
+        counts[some] += 1
+        counts[some + 1 if some < 255 else 254] += 1
+
+
+@njit(nogil=True, cache=True)
+def fit_all(counts, scale, encoder, raw, ends):  # type: ignore[no-untyped-def]
+    """Fit a table to each row of counts (int64[rows, 256], see ``at_least_two``), written one behind the other.
+
+    encoder uint32[rows * 256] as in ``lay_out``; raw uint8[rows * RAW_MAX]; ends int64[rows, 2]: the offset behind each
+    table, its largest symbol.
+    """
+    share, freq = np.empty(256, np.int64), np.empty(256, np.int64)
+    after = np.int64(0)
+    for k in range(counts.shape[0]):
+        at_least_two(counts[k])
+        after = _fit(counts[k], scale, share, freq, raw, after)
+        at = 0
+        for s in range(256):
+            encoder[k * 256 + s] = (at << 12) | freq[s]
+            at += freq[s]
+            if freq[s] > 0:
+                ends[k, 1] = s
+        ends[k, 0] = after
 
 
 @njit(nogil=True, cache=True)

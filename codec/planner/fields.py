@@ -2,64 +2,77 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.dtypes import DType
 from codec.kernels import statistics as kernel
-from codec.kernels import tables as table_kernel
-from codec.planner.levels import Level
-from codec.stages.geometry import read_only
-
-_POINT: Final = table_kernel.POINT
-#: Bits of one escape in a chunk: position and value.
-_ESCAPE_BITS: Final = 48
-#: Bits a symbol of the table costs to write, about.
-_TABLE_BITS: Final = 3
+from codec.stages.geometry import read_only, working
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """OR and AND of each tile, in the order of the file's bits; largest and smallest non-zero magnitude of all."""
+class _Room(threading.local):
+    """Small arrays of this thread that kernels write their answers to."""
 
-    ors: NDArray[np.unsignedinteger]
-    ands: NDArray[np.unsignedinteger]
+    def __init__(self) -> None:
+        self.found, self.ends = np.zeros(6, np.uint64), np.zeros(4, np.int64)
+        self.counts, self.none = np.zeros(1 << 14, np.int64), np.zeros(0, np.int64)
+
+
+_room = _Room()
+
+
+@dataclass(slots=True)
+class Survey:
+    """What occurs in the elements looked at: OR and AND of all, largest and smallest non-zero magnitude.
+
+    ``ors`` (uint64, good until the next survey) has the OR of each tile; ``even`` of them end in a zero bit,
+    ``halves`` in 13. ``counts``: how often each field occurs.
+    """
+
+    every: int
+    common: int
     most: int
     least: int
+    even: int
+    halves: int
+    ors: NDArray[np.uint64]
+    counts: NDArray[np.int64]
 
     def plain(self, bits: int) -> bool:
         """Whether every bit varies and no tile ends in a zero bit: there is nothing to drop."""
-        varying = int(np.bitwise_or.reduce(self.ors)) & ~int(np.bitwise_and.reduce(self.ands))
+        varying = self.every & ~self.common
         low = (1 << (bits // 2 - 4)) - 1
-        return varying & low == low and varying >> (bits - 1) == 1 and not tiles_zero_to(self.ors, 1)
+        return varying & low == low and varying >> (bits - 1) == 1 and not self.even
 
 
-def tiles_zero_to(ors: NDArray[np.unsignedinteger], bit: int) -> int:
-    """How many tiles have zeros in all bits below ``bit``."""
-    return int(np.count_nonzero((ors & ors.dtype.type((1 << bit) - 1)) == 0))
+def survey(
+    x: NDArray[np.unsignedinteger], tile: int, step: int, dtype: DType, finest: int,
+    counts: NDArray[np.int64] | None = None,
+) -> Survey:  # fmt: skip
+    """One pass over every so-manieth whole tile (``step``; 1: over all elements).
+
+    Fields of the exponent and ``finest`` mantissa bits are counted, unless ``counts`` says how often each occurs.
+    """
+    tiles = -(-x.size // tile) if step == 1 else -(-(x.size // tile) // step)
+    magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
+    ors = working("ors", 8 * tiles)[: 8 * tiles].view(np.uint64)
+    count = _room.counts[: 1 << (dtype.exponent_bits + finest)] if counts is None else _room.none
+    kernel.survey(read_only(x), tile, step, magnitude, dtype.mantissa_bits - finest, ors, _room.found, count)
+    every, common, most, least, even, halves = _room.found.tolist()
+    least = least + 1 if least < magnitude else 0
+    return Survey(every, common, most, least, even, halves, ors, count if counts is None else counts)
 
 
-def masks_of(x: NDArray[np.unsignedinteger], tile: int, magnitude: int) -> Masks:
-    """One pass over the elements."""
-    kind = x.dtype.type
-    rows = [np.empty(-(-x.size // tile), x.dtype) for _ in range(4)]
-    kernel.masks(read_only(x), tile, kind(magnitude), *rows)
-    least = int(rows[3].min()) + 1
-    return Masks(rows[0], rows[1], int(rows[2].max()), least if least <= magnitude else 0)
+def fold_bits(x: int, fold: int, bits: int) -> int:
+    """Move the top one of ``bits`` bits down to bit ``fold`` (FORMAT.md, section 5)."""
+    low = (1 << fold) - 1
+    return x & low | x >> (bits - 1) << fold | (x & ((1 << (bits - 1)) - 1)) >> fold << (fold + 1)
 
 
-def fold_masks(x: NDArray[np.unsignedinteger], fold: int) -> NDArray[np.unsignedinteger]:
-    """Move the top bit of each down to bit ``fold`` (FORMAT.md, section 5)."""
-    kind, top = x.dtype.type, x.dtype.itemsize * 8 - 1
-    low, high = x & kind((1 << fold) - 1), (x & kind((1 << top) - 1)) >> kind(fold)
-    folded: NDArray[np.unsignedinteger] = (high << kind(fold)) << kind(1) | (x >> kind(top)) << kind(fold) | low
-    return folded
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Symbol:
     """The symbol of a float: ``mantissa`` bits of it, and a window.
 
@@ -68,61 +81,32 @@ class Symbol:
 
     mantissa: int
     window: int
-    low: int
-    high: int
+    span: int
     escapes: bool
-    bits: int
-
-    @property
-    def span(self) -> int:
-        """The largest symbol."""
-        return self.high - self.window
-
-    def alphabet(self) -> NDArray[np.bool_]:
-        """Which bytes may occur in the symbol's plane: those of the window, and 0."""
-        out = np.zeros(256, np.bool_)
-        out[: self.span + 1] = True
-        return out
 
 
 def choose_symbol(
-    dtype: DType,
-    sample: NDArray[np.unsignedinteger],
-    elements: int,
-    masks: Masks,
-    level: Level,
-    varying: int,
-    exact: bool,
+    dtype: DType, found: Survey, finest: int, candidates: tuple[int, ...], elements: int, sampled: int, exact: bool
 ) -> Symbol | None:
     """The cheapest symbol by the sample's entropy, or None if no window takes the elements in.
 
-    ``varying`` has the bits that differ between elements: what is constant costs nothing outside the
-    symbol. ``exact``: the masks are of all elements, not of the sample.
+    The counts of ``found``, of ``finest`` mantissa bits, are of ``sampled`` of the elements. ``exact``: the range of
+    magnitudes is that of all elements, not of the sample.
     """
-    finest = max(level.mantissa[dtype.exponent_bits])
-    magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
-    counts = np.zeros(1 << (dtype.exponent_bits + finest), np.int64)
-    kernel.field_counts(read_only(sample), magnitude, dtype.mantissa_bits - finest, counts)
-    best: Symbol | None = None
-    ends = np.zeros(2, np.int64)
-    for k in level.mantissa[dtype.exponent_bits]:
-        cut = dtype.mantissa_bits - k
-        least, most = masks.least >> cut, masks.most >> cut
-        if most == 0:
-            return Symbol(k, 0, 1, 1, not exact, 0)
-        coded = int(
-            kernel.window_of(
-                counts, 1 << (finest - k), elements, sample.size, least, most, _ESCAPE_BITS, _TABLE_BITS, exact, ends
-            )
-        )
-        low, high = int(ends[0]), int(ends[1])
-        rest = (varying & ((1 << cut) - 1)).bit_count() + 1
-        bits = coded + (rest * elements << _POINT)
-        if coded >= 0 and (best is None or bits < best.bits):
-            window = low - 1
-            escapes = not exact or max(1, least) < low or most > high
-            best = Symbol(k, window, low, high, escapes, bits)
-    return best
+    varying = (found.every ^ found.common) & ((1 << dtype.mantissa_bits) - 1)
+    tried = sum(1 << k for k in candidates)
+    k = kernel.choose_symbol(
+        found.counts, finest, tried, dtype.mantissa_bits, elements, sampled, found.least, found.most, varying, exact,
+        _room.ends,
+    )  # fmt: skip
+    if k < 0:
+        return None
+    low, high = _room.ends[:2].tolist()
+    cut = dtype.mantissa_bits - k
+    if found.most >> cut == 0:
+        return Symbol(k, 0, 1, not exact)
+    escapes = not exact or max(1, found.least >> cut) < low or found.most >> cut > high
+    return Symbol(k, low - 1, high - low + 1, escapes)
 
 
 def cut_planes(low: int, high: int) -> list[tuple[int, int]]:
@@ -141,16 +125,21 @@ def drop_boundary(zeros: NDArray[np.int64], low: int, high: int, tile: int, elem
     ``zeros`` are trailing zero bits of each tile. It must save a 500th of the elements' bits.
     """
     best, at = elements * high // 500, low
+    ending = np.bincount(zeros, minlength=high + 1)[::-1].cumsum()[::-1].tolist()
     for bit in range(low + 1, high + 1):
-        saved = int(np.count_nonzero(zeros >= bit)) * tile * (bit - low)
+        saved = ending[bit] * tile * (bit - low)
         if saved > best:
             best, at = saved, bit
     return at
 
 
-def trailing_zeros(x: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.int64]:
-    """Trailing zero bits of each, at most ``bits``."""
-    out = np.zeros(x.size, np.int64)
-    for k in range(bits):
-        out += (x & x.dtype.type((1 << (k + 1)) - 1)) == 0
-    return out
+def trailing_zeros(ors: NDArray[np.uint64], fold: int, bits: int, most: int) -> NDArray[np.int64]:
+    """Trailing zero bits of each once its top one of ``bits`` bits is at bit ``fold``: ``most`` (<= fold + 1) at most.
+
+    A bit above those stops the count; a lone bit is a power of two, whose logarithm is the exponent of a float.
+    """
+    one = np.uint64(1)
+    x = ors & np.uint64((1 << fold) - 1) | ors >> np.uint64(bits - 1) << np.uint64(fold) | np.uint64(1 << (fold + 1))
+    lone = (x & (~x + one)).astype(np.float64)
+    zeros: NDArray[np.int64] = np.minimum((lone.view(np.int64) >> 52) - 1023, most)
+    return zeros

@@ -1,82 +1,116 @@
-"""What one plane is coded with: entropy tables, zstd, or nothing."""
+"""What the planes of a span are coded with: entropy tables, zstd, or nothing."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.kernels import statistics as kernel
+from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
-from codec.planner.groups import Groups, group
+from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
 from codec.stages import huffman, plain, rans
-from codec.stages.geometry import Bytes, read_only
+from codec.stages.geometry import Bytes, plane_bytes, read_only, working
 
 _POINT: Final = table_kernel.POINT
-_TABLE_BITS: Final = 3
+_WEIGHTS: Final = np.stack(WEIGHTS)
 #: Planes of floats hardly ever repeat: below so many bytes a look with zstd costs more time than it can save bytes.
 _FLOAT_LEAST: Final = 1024
+_BYTES_LEAST: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlanePlan:
     """What to try for a plane in each chunk; the smallest is kept, stored if nothing is smaller.
 
     ``tables`` and ``groups`` belong together; ``zstd`` is a level, 0 for none; ``field`` is for reports.
     """
 
-    tables: Any = None
-    groups: Groups | None = None
-    zstd: int = 0
-    field: str = "rest"
+    tables: Any
+    groups: Groups | None
+    zstd: int
+    field: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sample:
-    """Bytes of one plane: some of its tiles (1 in ``scale``), and a contiguous run (``whole``: all of it)."""
+    """The planes (of ``widths`` bits) of some tiles of a span, 1 in ``scale``, one behind the other in ``data``.
 
-    tiles: Bytes
+    ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
+    ``whole``: of all there are. ``span``: the largest symbol of the last plane, 0 if it has no symbols.
+    """
+
+    data: Bytes
+    widths: NDArray[np.int64]
     tile: int
-    count: int
+    elements: int
     scale: int
-    run: Bytes
-    whole: bool = False
+    runs: Callable[[], list[Bytes]]
+    run: int
+    whole: bool
+    span: int
 
 
-def plan_plane(
-    s: Sample, level: Level, weights: tuple[int, ...], alphabet: NDArray[np.bool_] | None, field: str
-) -> PlanePlan:
-    """Choose for one plane. ``alphabet`` are bytes that may occur though the sample does not show them (None: any)."""
-    if s.tiles.size == 0:
-        return PlanePlan(field=field)
-    quick = np.zeros((4, 256), np.int64)
-    few = read_only(s.tiles[: 1 << 15])
-    kernel.counts_of(few, quick)
-    counted = quick.sum(axis=0)
-    order0 = int(table_kernel.entropy(counted))
-    total = s.tiles.size * s.scale
-    coded = order0 * total // few.size + (_TABLE_BITS * int(np.count_nonzero(counted)) << _POINT)
-    promising = coded * 1000 < (total * 8 << _POINT) * level.entropy_below
-    zstd = _zstd_level(s, level, min(order0, few.size * 8 << _POINT), few.size, field)
-    if not promising:
-        return PlanePlan(zstd=zstd, field=field)
-    found = group(s.tiles, s.tile, s.count, weights, s.scale, level.tables)
-    counts = found.counts
-    if s.scale > 1:
-        counts = counts * 64 + (1 if alphabet is None else alphabet.astype(np.int64))
-    fit = huffman.fit_tables if level.huffman else rans.fit_tables
-    scale = s.scale if s.scale == 1 else max(1, s.scale // 64)
-    return PlanePlan(fit(counts, scale), found, zstd, field)
+class _Room(threading.local):
+    """What the kernel works in, grown as needed."""
+
+    def __init__(self) -> None:
+        self.grow(8)
+
+    def grow(self, planes: int) -> None:
+        self.planes = planes
+        self.report = np.zeros((planes, 7), np.int64)
+        self.limits = np.zeros((planes + 1, kernel.GROUPS_MAX), np.int64)
+        self.counts = np.zeros(((planes + 3) * kernel.GROUPS_MAX, 256), np.int64)
 
 
-def _zstd_level(s: Sample, level: Level, order0: int, size: int, field: str) -> int:
+_room = _Room()
+
+
+def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
+    """Choose for each plane."""
+    planes = s.widths.size
+    if planes > _room.planes:
+        _room.grow(planes)
+    tiles = s.elements // s.tile + 1
+    work = working("groups", 32 * tiles + 2048)
+    limits = _room.limits
+    rows = kernel.group_planes(
+        read_only(s.data), s.widths, s.tile, s.elements, s.scale, level.tables, level.entropy_below,
+        planes - 1 if s.span else -1, s.span, _WEIGHTS, work[: 24 * tiles + 2048].view(np.int64), _room.report, limits,
+        work[24 * tiles + 2048 :], _room.counts,
+    )  # fmt: skip
+    report = _room.report[:planes].tolist()
+    tables: list[Any] = []
+    if rows:
+        fit: Callable[..., list[Any]] = huffman.fit_planes if level.huffman else rans.fit_planes
+        scale = s.scale if s.scale == 1 else max(1, s.scale // 64)
+        tables = fit(_room.counts[:rows], [r[kernel.COUNT] for r in report if r[kernel.COUNT]], scale)
+    tables.reverse()
+    runs: list[Bytes] | None = None
+    out = []
+    for p, (size, _, looked, bits, count, way, _) in enumerate(report):
+        field = "bytes" if not s.span else "symbol" if p == planes - 1 else "rest"
+        zstd = 0
+        if size and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST):
+            if runs is None:
+                runs = s.runs()
+            zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)
+        if count:
+            out.append(PlanePlan(tables.pop(), Groups(way, limits[p, : count - 1].copy()), zstd, field))
+        else:
+            out.append(PlanePlan(None, None, zstd, field))
+    return out
+
+
+def _zstd_level(run: Bytes, whole: bool, level: Level, order0: int, size: int, field: str) -> int:
     """The zstd level to try, or 0 where a fast look at a contiguous run finds nothing to gain over order 0."""
-    if s.run.size < (16 if field == "bytes" else _FLOAT_LEAST):
-        return 0
-    if field == "bytes" and s.whole and s.run.size <= level.zstd_always:
+    if field == "bytes" and whole and run.size <= level.zstd_always:
         return level.zstd_small
-    probe = len(plain.compressor(1).compress(s.run.data)) * 8 << _POINT
-    return level.zstd if probe * size * 100 < order0 * s.run.size * 97 else 0
+    probe = len(plain.compressor(1).compress(run.data)) * 8 << _POINT
+    return level.zstd if probe * size * 100 < order0 * run.size * 97 else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from codec.dtypes import DType
 from codec.kernels import planes as plane_kernel
-from codec.kernels import statistics as kernel
 from codec.kernels import tables as table_kernel
 from codec.planner import fields
 from codec.planner.levels import Level
-from codec.planner.plane import PlanePlan, Sample, plan_plane
+from codec.planner.plane import PlanePlan, Sample, plan_planes
 from codec.planner.tiles import chunk_for, tile_for
-from codec.stages.geometry import Bytes, plane_geometry, read_only, working
+from codec.stages.geometry import Bytes, plane_bytes, plane_geometry, read_only, working
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
@@ -26,19 +25,40 @@ _RUN: Final = 1 << 13
 OPAQUE_SPAN: Final = 1 << 20
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
+#: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
+#: a layout that only small tensors have takes half a second.
+_PLAIN: Final = 1 << 12
+#: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
+#: (8, 4, 1 | 8, 8), so that number is tried for fp32 at any level.
+_HALF_MANTISSA: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Pieces:
+    """The planes of a whole span, without drops: plane k is data[starts[k]:starts[k + 1]]; and its escapes.
+
+    ``data`` is working space of the thread: the next plan overwrites it.
+    """
+
+    data: Bytes
+    starts: list[int]
+    at: NDArray[np.uint32]
+    values: NDArray[np.uint16]
+
+
+@dataclass(slots=True)
 class Plan:
     """How to code a span. ``span`` is the largest symbol of its window.
 
-    ``zeros``, if the layout drops planes, are the trailing zero bits of each tile.
+    ``zeros``, if the layout drops planes, are the trailing zero bits of each tile. ``pieces`` are there if planning
+    had to cut the whole span into planes and nothing is dropped.
     """
 
     layout: Layout
-    planes: tuple[PlanePlan, ...]
-    span: int = 255
-    zeros: NDArray[np.int64] | None = None
+    planes: list[PlanePlan]
+    span: int
+    zeros: NDArray[np.int64] | None
+    pieces: Pieces | None
 
     def drops(self, first_tile: int, tiles: int) -> Bytes:
         """Planes that each of some tiles drops: those that end at or below its zeros."""
@@ -72,13 +92,11 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     """Whole bytes as planes; bytes that never change are no plane."""
     elements = data.size // width
     x = data[: elements * width].view(UINT[width])
-    tile = tile_for(shape, elements)
-    m = fields.masks_of(x, tile, (1 << 8 * width) - 1)
-    ors, ands = int(np.bitwise_or.reduce(m.ors)), int(np.bitwise_and.reduce(m.ands))
+    ors, ands = int(np.bitwise_or.reduce(x)), int(np.bitwise_and.reduce(x))
     places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
     constant = ands & ~sum(255 << shift for shift, _ in places)
-    layout = _layout(data.size, code, width, tile, places, constant=constant)
-    return _with_planes(layout, x, level, None)
+    layout = _layout(data.size, code, width, tile_for(shape, elements), places, constant=constant)
+    return _with_planes(layout, x, level, None, None)
 
 
 def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
@@ -88,48 +106,42 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if dtype.name == "C64":
         shape = (*shape, 2)
     tile = tile_for(shape, elements)
-    sample, scale = _sampled(x, tile, level.sample // 8)
-    m = fields.masks_of(sample, tile, (1 << (8 * width - 1)) - 1)
-    exact = scale == 1
-    if not exact and not m.plain(8 * width):
-        m, exact = fields.masks_of(x, tile, (1 << (8 * width - 1)) - 1), True
-    ors, ands = np.bitwise_or.reduce(m.ors), np.bitwise_and.reduce(m.ands)
-    symbol = fields.choose_symbol(dtype, sample, elements, m, level, int(ors ^ ands), exact)
+    step, sampled = _step(elements, tile, level.sample // 8)
+    candidates = level.mantissa[dtype.exponent_bits]
+    finest = _HALF_MANTISSA if dtype.name == "F32" else max(candidates)
+    found, exact = fields.survey(x, tile, step, dtype, finest), step == 1
+    if not exact and not found.plain(8 * width):
+        found, exact = fields.survey(x, tile, 1, dtype, finest, found.counts), True
+    symbol = fields.choose_symbol(dtype, found, finest, candidates, elements, sampled, exact)
     if symbol is None:
         return None
-    if dtype.name == "F32" and symbol.mantissa != 3 and fields.tiles_zero_to(m.ors, 13) * 8 > m.ors.size:
-        # rows that hold fp16: with three mantissa bits in the symbol their planes are whole ones (8, 4, 1 | 8, 8)
-        again = fields.choose_symbol(
-            dtype, sample, elements, m, replace(level, mantissa={8: (3,)}), int(ors ^ ands), exact
-        )
+    if dtype.name == "F32" and symbol.mantissa != _HALF_MANTISSA and found.halves * 8 > found.ors.size:
+        again = fields.choose_symbol(dtype, found, finest, (_HALF_MANTISSA,), elements, sampled, exact)
         symbol = again or symbol
-    return _finish_float(data, dtype, width, tile, x, m, symbol, level)
+    return _finish_float(data, dtype, width, tile, x, found, symbol, level)
 
 
 def _finish_float(
-    data: Bytes, dtype: DType, width: int, tile: int, x: NDArray[np.unsignedinteger], m: fields.Masks,
+    data: Bytes, dtype: DType, width: int, tile: int, x: NDArray[np.unsignedinteger], found: fields.Survey,
     symbol: fields.Symbol, level: Level,
 ) -> Plan:  # fmt: skip
     fold = dtype.mantissa_bits - symbol.mantissa
-    folded = fields.fold_masks(m.ors, fold)
-    all_or = int(np.bitwise_or.reduce(folded))
-    all_and = int(fields.fold_masks(np.bitwise_and.reduce(m.ands).reshape(1), fold)[0])
-    varying = (all_or ^ all_and) & ((2 << fold) - 1)
+    rest = (2 << fold) - 1
+    common = fields.fold_bits(found.common, fold, 8 * width) & rest
+    varying = fields.fold_bits(found.every, fold, 8 * width) & rest ^ common
     low = (varying & -varying).bit_length() - 1 if varying else fold + 1
     high = varying.bit_length() if varying else fold + 1
     zeros, boundary = None, low
-    if low == 0 and m.ors.size > 1 and fields.tiles_zero_to(m.ors, 1):
-        zeros = fields.trailing_zeros(folded, high)
+    if low == 0 and found.ors.size > 1 and found.even:
+        zeros = fields.trailing_zeros(found.ors, fold, 8 * width, high)
         boundary = fields.drop_boundary(zeros, low, high, tile, x.size)
     places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
     covered = sum(((1 << w) - 1) << s for s, w in places)
-    constant = all_and & ((2 << fold) - 1) & ~covered
     layout = _layout(
         data.size, dtype.code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
-        constant=constant, drops=boundary > low, escapes=symbol.escapes,
+        constant=common & ~covered, drops=boundary > low, escapes=symbol.escapes,
     )  # fmt: skip
-    plan = _with_planes(layout, x, level, symbol)
-    return replace(plan, zeros=zeros if layout.drops else None)
+    return _with_planes(layout, x, level, symbol, zeros if layout.drops else None)
 
 
 def _layout(
@@ -143,13 +155,22 @@ def _layout(
     return Layout(length, code, width, tile, chunk_for(tile, width), planes, fold, window, constant, drops, escapes)
 
 
-def _sampled(x: NDArray[np.unsignedinteger], tile: int, most: int) -> tuple[NDArray[np.unsignedinteger], int]:
-    """(every so-manieth tile, how many elements one of them stands for)."""
-    step = max(1, x.size // most)
-    tiles = x.size // tile
+def _step(elements: int, tile: int, most: int) -> tuple[int, int]:
+    """(take every so-manieth tile, elements in those): whole tiles only, or all there is in steps of 1."""
+    step, tiles = max(1, elements // most), elements // tile
     if step == 1 or tiles < 2:
-        return x, 1
-    return np.ascontiguousarray(x[: tiles * tile].reshape(tiles, tile)[::step]).reshape(-1), step
+        return 1, elements
+    return step, -(-tiles // step) * tile
+
+
+def _sampled(x: NDArray[np.unsignedinteger], tile: int, step: int, size: int) -> NDArray[np.unsignedinteger]:
+    """Every so-manieth tile, ``size`` elements together."""
+    if size == x.size:
+        return x
+    tiles = x.size // tile
+    out: NDArray[np.unsignedinteger] = working("gather", size * x.itemsize)[: size * x.itemsize].view(x.dtype)
+    np.copyto(out.reshape(-1, tile), x[: tiles * tile].reshape(tiles, tile)[::step])
+    return out
 
 
 def split(
@@ -159,25 +180,34 @@ def split(
 
     Whole bytes need no kernel: numpy copies them, and nothing has to be compiled.
     """
-    sizes = [
-        plane_geometry(x.size, layout.tile, p.width, drops <= k if drops.size else None).size
-        for k, p in enumerate(layout.planes)
-    ]
-    starts = [0, *itertools.accumulate(sizes)]
-    if layout.fold is None and not drops.size and all(p.width == 8 and p.shift % 8 == 0 for p in layout.planes):
+    found = _split(layout, span, x, drops, out, room)
+    return None if found is None else ([out[a:b] for a, b in itertools.pairwise(found.starts)], found.at, found.values)
+
+
+def _split(
+    layout: Layout, span: int, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
+) -> Pieces | None:
+    """``split``, as one array. The escapes, too, are in working space: until the next split."""
+    planes, tile, starts = layout.planes, layout.tile, [0]
+    for k, p in enumerate(planes):
+        if drops.size:
+            starts.append(starts[-1] + plane_geometry(x.size, tile, p.width, drops <= k).size)
+        else:
+            starts.append(starts[-1] + plane_bytes(x.size, tile, p.width))
+    if layout.fold is None and not drops.size and all(p.width == 8 and p.shift % 8 == 0 for p in planes):
         rows = x.view(np.uint8).reshape(-1, layout.width)
-        for p, a, b in zip(layout.planes, starts, starts[1:], strict=False):
+        for p, a, b in zip(planes, starts, starts[1:], strict=False):
             out[a:b] = rows[:, p.shift // 8]
-        return [out[a:b] for a, b in itertools.pairwise(starts)], _NO_ESCAPES, _NO_VALUES
-    at, value = np.empty(room, np.uint32), np.empty(room, np.uint16)
-    places = np.array([layout.shifts, layout.widths, starts[:-1]], np.int64)
+        return Pieces(out, starts, _NO_ESCAPES, _NO_VALUES)
+    at = working("escapes", 4 * room)[: 4 * room].view(np.uint32)
+    values = working("values", 2 * room)[: 2 * room].view(np.uint16)
+    widths = tuple([p.width for p in planes])
+    places = np.array([[p.shift for p in planes], widths, starts[:-1]], np.int64)
     fold = 8 * layout.width - 1 if layout.fold is None else layout.fold
-    ints = plane_kernel.numbers(layout.tile, fold, layout.window or 0, span, layout.constant)
-    kernels = plane_kernel.kernels_for(tuple(p.width for p in layout.planes))
-    found = kernels.split(read_only(x), ints, drops, places, out, np.empty(layout.tile, np.uint8), at, value)
-    if found < 0:
-        return None
-    return [out[a:b] for a, b in itertools.pairwise(starts)], at[:found], value[:found]
+    ints = plane_kernel.numbers(tile, fold, layout.window or 0, span, layout.constant)
+    kernel = plane_kernel.kernels_for(widths if x.size > _PLAIN else ()).split
+    found = kernel(read_only(x), ints, drops, places, out, working("spare", tile), at, values)
+    return None if found < 0 else Pieces(out, starts, at[:found], values[:found])
 
 
 def room_for(layout: Layout, elements: int) -> int:
@@ -186,55 +216,59 @@ def room_for(layout: Layout, elements: int) -> int:
     return sum(elements * p.width // 8 + tiles for p in layout.planes) + 64
 
 
-def _with_planes(layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None) -> Plan:
+def _with_planes(
+    layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None,
+    zeros: NDArray[np.int64] | None,
+) -> Plan:  # fmt: skip
     """Choose for each plane from a sample of tiles."""
-    sample, scale = _sampled(x, layout.tile, level.sample)
+    step, size = _step(x.size, layout.tile, level.sample)
     # bytes may repeat anywhere: all of an opaque span is looked at; floats hardly ever repeat
     most = _RUN if symbol is not None else OPAQUE_SPAN // layout.width
     middle = max(0, (x.size - most) // 2) // layout.tile * layout.tile
-    run = x[middle : middle + most] if x.size > 2 * most or (symbol is None and x.size > most) else x
-    whole = layout.width == 1 and len(layout.planes) == 1
-    if whole:
-        parts, runs = [sample], [run]
+    part = x.size > 2 * most or (symbol is None and x.size > most)
+    run = x[middle : middle + most] if part else x
+    span = symbol.span if symbol is not None else 255
+    sample = _sampled(x, layout.tile, step, size)
+    if layout.width == 1 and len(layout.planes) == 1:
+        found: Pieces | None = Pieces(sample.view(np.uint8), [0, size], _NO_ESCAPES, _NO_VALUES)
     else:
-        span = symbol.span if symbol is not None else 255
-        found = split(layout, span, sample, _NONE, working("sample", room_for(layout, sample.size)), sample.size)
+        found = _split(layout, span, sample, _NONE, working("sample", room_for(layout, size)), size)
+    assert found is not None
+    pieces = None
+    if step == 1 and not layout.drops:
+        pieces = Pieces(found.data, found.starts, found.at.copy(), found.values.copy())
+
+    def runs() -> list[Bytes]:
+        if layout.width == 1 and len(layout.planes) == 1:
+            return [run.view(np.uint8)]
+        if run is sample:
+            return [found.data[a:b] for a, b in itertools.pairwise(found.starts)]
         also = split(layout, span, run, _NONE, working("run", room_for(layout, run.size)), run.size)
-        assert found is not None
         assert also is not None
-        parts, runs = found[0], also[0]
-    plans = []
-    for k, (p, part, r) in enumerate(zip(layout.planes, parts, runs, strict=True)):
-        g = plane_geometry(sample.size, layout.tile, p.width, None)
-        top = symbol is not None and k == len(layout.planes) - 1
-        alphabet = symbol.alphabet() if top and symbol is not None else None
-        name = "symbol" if top else "rest" if symbol is not None else "bytes"
-        plans.append(
-            plan_plane(
-                Sample(part, g.tile, g.tiles, scale, r, run.size == x.size),
-                level,
-                (0,) if top else (0, 1, 2, 3),
-                alphabet,
-                name,
-            )
-        )
-    planes = tuple(replace(p, tables=plan.tables) for p, plan in zip(layout.planes, plans, strict=True))
-    return Plan(replace(layout, planes=planes), tuple(plans), symbol.span if symbol is not None else 255)
+        return also[0]
+
+    widths = np.array([p.width for p in layout.planes], np.int64)
+    data = found.data[: found.starts[-1]]
+    symbols = 0 if symbol is None else symbol.span
+    plans = plan_planes(Sample(data, widths, layout.tile, size, step, runs, run.size, not part, symbols), level)
+    planes = tuple([Plane(p.shift, p.width, plan.tables) for p, plan in zip(layout.planes, plans, strict=True)])
+    lay = Layout(
+        layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
+        layout.constant, layout.drops, layout.escapes,
+    )  # fmt: skip
+    return Plan(lay, plans, span, zeros, pieces)
 
 
 def _opaque_width(data: Bytes) -> int:
     """1, 2 or 4: the width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %."""
     pieces = [data[k * data.size // 4 & ~3 :][: 1 << 14] for k in range(4)] if data.size > 1 << 16 else [data]
+    # what is at positions 0, 1, 2 and 3 modulo 4: all pieces but a lone one have a multiple of 4 bytes
+    total = np.array([sum(np.bincount(piece[k::4], minlength=256) for piece in pieces) for k in range(4)], np.int64)
     best, width = -1, 1
-    counts = np.zeros((4, 256), np.int64)
     for w in (1, 2, 4):
-        bits = 0
-        for k in range(w):
-            total = np.zeros(256, np.int64)
-            for piece in pieces:
-                kernel.counts_of(read_only(np.ascontiguousarray(piece[k::w])), counts)
-                total += counts.sum(axis=0)
-            bits += int(table_kernel.entropy(total)) + (600 << table_kernel.POINT)
+        bits = w * (600 << table_kernel.POINT)
+        for row in total.reshape(4 // w, w, 256).sum(axis=0):
+            bits += int(table_kernel.entropy(row))
         if best < 0 or bits * 100 < best * 98:
             best, width = bits, w
     return width

@@ -1,9 +1,8 @@
-"""What the stages with tables share: the table of each tile, packed (stages/2_rans.md, "choice"), and fit counts."""
+"""What the stages with tables share: the table of each tile, packed (stages/2_rans.md, "choice")."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codec.kernels import tables as kernel
 from codec.stages.geometry import Bytes
@@ -13,16 +12,6 @@ from codec.wire import Cursor
 def bits_for(tables: int) -> int:
     """Bits of one choice: the smallest of 0, 1, 2, 4 that tells ``tables`` apart."""
     return 0 if tables < 2 else 1 if tables == 2 else 2 if tables <= 4 else 4
-
-
-def pack(choice: Bytes, tables: int) -> bytes:
-    """Choices as bytes, tile 0 in the low bits of the first."""
-    bits = bits_for(tables)
-    if not bits:
-        return b""
-    out = np.zeros(-(-choice.size * bits // 8), np.uint8)
-    kernel.pack_choice(choice, bits, out)
-    return out.tobytes()
 
 
 def read(c: Cursor, body: Bytes, tiles: int, tables: int) -> Bytes:
@@ -35,15 +24,3 @@ def read(c: Cursor, body: Bytes, tiles: int, tables: int) -> Bytes:
     if kernel.unpack_choice(body, at, bits, tables, choice) < 0:
         raise c.bad(f"a tile uses a table beyond the {tables} there are, or unused bits are not 0")
     return choice
-
-
-def at_least_two(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The counts, with a neighbour counted where fewer than two symbols occur: a table needs two."""
-    counts = counts.copy()
-    for row in counts:
-        used = np.nonzero(row)[0]
-        if used.size < 2:
-            s = int(used[0]) if used.size else 0
-            row[s] += 1
-            row[s + 1 if s < 255 else 254] += 1
-    return counts

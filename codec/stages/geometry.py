@@ -49,6 +49,11 @@ class Geometry:
     tiles: int
 
 
+def plane_bytes(elements: int, tile: int, width: int) -> int:
+    """Bytes of a plane of ``width`` bits over ``elements`` in tiles of ``tile`` elements."""
+    return elements // tile * (tile * width + 7 >> 3) + (elements % tile * width + 7 >> 3)
+
+
 def plane_geometry(elements: int, tile: int, width: int, kept: NDArray[np.bool_] | None) -> Geometry:
     """Geometry of a plane of ``width`` bits over ``elements`` in tiles of ``tile`` elements.
 

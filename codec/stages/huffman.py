@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.kernels import huffman as kernel
+from codec.kernels import huffman_codes as code_kernel
 from codec.kernels import tables as table_kernel
 from codec.stages import choice as choices
-from codec.stages.geometry import Bytes, Geometry, read_only, view
-from codec.wire import Cursor, varint
+from codec.stages.geometry import Bytes, Geometry, view, working
+from codec.wire import Cursor
 
 HUFFMAN: Final = 3
 SLOTS: Final = 2048
+#: Of tables that only encode.
+_LENGTHS: Final = np.zeros((0, 256), np.uint8)
+_DECODER: Final = np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +56,27 @@ def read_tables(c: Cursor, count: int) -> HuffmanTables:
     return _laid_out(bytes(c.data[start : c.at]), lengths)
 
 
-def fit_tables(counts: NDArray[np.int64], scale: int) -> HuffmanTables:
-    """Tables for the counts of each group (int64[groups, 256]); ``scale`` does not matter to Huffman codes."""
-    lengths, raw = np.zeros(counts.shape, np.uint8), []
-    for row, length in zip(choices.at_least_two(counts), lengths, strict=True):
-        kernel.lengths(row, length)
-        out = np.zeros(1024, np.uint8)
-        raw.append(out[: table_kernel.write_lengths(length, out)].tobytes())
-    return _laid_out(b"".join(raw), lengths)
+def fit_planes(counts: NDArray[np.int64], groups: list[int], scale: int) -> list[HuffmanTables]:
+    """Tables of some planes, for encoding alone: ``decoder`` and ``lengths`` are left empty.
 
-
-def encode(
-    plane: Bytes, tile: int, choice: Bytes, tables: HuffmanTables, work: Bytes
-) -> list[bytes | memoryview] | None:
-    """Payload, as parts; None if a byte occurs that its tile's table does not have.
-
-    ``work`` is uint8[>= 2 * plane + 64]; the last part lies in it.
+    Plane k has groups[k] rows of counts (int64[sum of groups, 256], worked in). ``scale`` does not matter to Huffman.
     """
-    sizes = np.zeros(4, np.int64)
-    total = kernel.encode(read_only(plane), plane.size, tile, choice, tables.encoder, work, sizes)
-    if total < 0:
-        return None
-    return [b"".join(varint(int(s)) for s in sizes), choices.pack(choice, tables.count), work.data[:total]]
+    rows = len(counts)
+    encoder, ends = np.empty(rows * 256, np.uint32), np.empty(rows, np.int64)
+    raw = working("tables", rows * table_kernel.RAW_MAX)
+    code_kernel.fit_all(counts, encoder, raw, ends)
+    out, at, first = [], 0, 0
+    for count, rows in zip(groups, itertools.accumulate(groups), strict=True):
+        end = int(ends[rows - 1])
+        out.append(HuffmanTables(raw[at:end].tobytes(), count, _LENGTHS, _DECODER, encoder[first * 256 : rows * 256]))
+        at, first = end, rows
+    return out
+
+
+def fit_tables(counts: NDArray[np.int64], scale: int) -> HuffmanTables:
+    """Tables of one plane, as they are written and read."""
+    rows = len(counts)
+    return read_tables(Cursor(memoryview(fit_planes(counts.copy(), [rows], scale)[0].raw), "tables"), rows)
 
 
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: HuffmanTables, out: Bytes) -> int:

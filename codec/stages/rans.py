@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from codec.kernels import rans as kernel
 from codec.kernels import tables as table_kernel
 from codec.stages import choice as choices
-from codec.stages.geometry import Bytes, Geometry, read_only, view
-from codec.wire import Cursor, varint
+from codec.stages.geometry import Bytes, Geometry, view, working
+from codec.wire import Cursor
 
 RANS: Final = 2
 START: Final = 65536
+#: Of tables that only encode.
+_FREQUENCIES: Final = np.zeros((0, 256), np.int64)
+_DECODER: Final = np.zeros(0, np.uint32)
 _STARTS: Final = START.to_bytes(4, "little") * 64
 
 
@@ -50,33 +54,33 @@ def read_tables(c: Cursor, count: int) -> RansTables:
     return _laid_out(bytes(c.data[start:after]), frequencies)
 
 
+def fit_planes(counts: NDArray[np.int64], groups: list[int], scale: int) -> list[RansTables]:
+    """Tables of some planes, for encoding alone: ``decoder`` and ``frequencies`` are left empty.
+
+    Plane k has groups[k] rows of counts (int64[sum of groups, 256], worked in), which are a sample of 1 in ``scale``.
+    """
+    rows = len(counts)
+    encoder, ends = np.empty(rows * 256, np.uint32), np.empty((rows, 2), np.int64)
+    raw = working("tables", rows * table_kernel.RAW_MAX)
+    table_kernel.fit_all(counts, scale, encoder, raw, ends)
+    out, at, first = [], 0, 0
+    for count, rows in zip(groups, itertools.accumulate(groups), strict=True):
+        written, tops = ends[first:rows].T.tolist()
+        table = encoder[first * 256 : rows * 256]
+        out.append(RansTables(raw[at : written[-1]].tobytes(), count, _FREQUENCIES, _DECODER, table, max(tops)))
+        at, first = written[-1], rows
+    return out
+
+
 def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:
-    """Tables for the counts of each group (int64[groups, 256]), a sample of 1 in ``scale`` symbols."""
-    frequencies, raw = np.zeros(counts.shape, np.int64), []
-    out = np.zeros(1024, np.uint8)
-    for row, freq in zip(choices.at_least_two(counts), frequencies, strict=True):
-        size = table_kernel.fit(row, scale, freq, out)
-        raw.append(out[:size].tobytes())
-    return _laid_out(b"".join(raw), frequencies)
+    """Tables of one plane, as they are written and read."""
+    rows = len(counts)
+    return read_tables(Cursor(memoryview(fit_planes(counts.copy(), [rows], scale)[0].raw), "tables"), rows)
 
 
 def lanes_for(size: int) -> int:
     """How many states share the stream of a plane of ``size`` bytes."""
     return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
-
-
-def encode(plane: Bytes, tile: int, choice: Bytes, tables: RansTables, work: Bytes) -> list[bytes | memoryview] | None:
-    """Payload, as parts; None if a byte occurs that its tile's table does not have.
-
-    ``work`` is uint8[>= 2 * plane + 16]; the last part lies in it.
-    """
-    lanes = lanes_for(plane.size)
-    states = np.full(lanes, START, np.uint32)
-    at = kernel.encode(read_only(plane), plane.size, tile, choice, tables.encoder, lanes, states, work, tables.top)
-    if at < 0:
-        return None
-    words = (work.size - at) // 2
-    return [varint(words), choices.pack(choice, tables.count), states.tobytes(), work.data[at:]]
 
 
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
 from codec.kernels import statistics as kernel
 from codec.kernels import tables
-from tests.naive import tiles_of
+from tests.naive import log2_of, tiles_of
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.integers(0, 700)
@@ -22,46 +23,40 @@ def data_of(seed: int, n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bits", [8, 16, 32, 64])
-@given(SEEDS, SIZES, TILES)
-def test_masks(bits: int, seed: int, n: int, tile: int) -> None:
+@given(SEEDS, st.integers(1, 700), TILES, st.sampled_from([1, 1, 2, 5]), st.booleans())
+def test_survey(bits: int, seed: int, n: int, tile: int, step: int, counted: bool) -> None:
     rng = np.random.default_rng(seed)
-    kind, magnitude = np.dtype(f"uint{bits}").type, (1 << (bits - seed % 3)) - 1
+    kind, magnitude = np.dtype(f"uint{bits}").type, (1 << (bits - 1)) - 1
     x = rng.integers(0, 1 << bits, n, dtype=kind) & kind(int(rng.integers(0, 1 << bits, dtype=kind)))
-    tiles = tiles_of(n, tile)
-    rows = [np.zeros(len(tiles), kind) for _ in range(4)]
-    kernel.masks(x, tile, kind(magnitude), *rows)
-    for t, r in enumerate(tiles):
-        values = [int(v) for v in x[r.start : r.stop]]
-        ors, ands = 0, (1 << bits) - 1
-        for v in values:
-            ors, ands = ors | v, ands & v
-        sizes = [v & magnitude for v in values]
-        least = min((v - 1) % (1 << bits) for v in sizes)
-        assert [int(row[t]) for row in rows] == [ors, ands, max(sizes), least]
+    tiles = tiles_of(n, tile) if step == 1 else [r for r in tiles_of(n, tile) if len(r) == tile][::step]
+    ors, found = np.full(len(tiles), 9, np.uint64), np.full(6, 9, np.uint64)
+    shift = bits - 1 - 7
+    counts = np.full(128 if counted else 0, 9, np.int64)
+    kernel.survey(x, tile, step, magnitude, shift, ors, found, counts)
+    every, common, sizes, fields = 0, (1 << bits) - 1, [], [0] * 128
+    want = []
+    for r in tiles:
+        want.append(0)
+        for v in x[r.start : r.stop].tolist():
+            want[-1] |= v
+            every, common = every | v, common & v
+            sizes.append(v & magnitude)
+            fields[(v & magnitude) >> shift] += 1
+    least = min(((v - 1) % (1 << bits) for v in sizes), default=(1 << bits) - 1)
+    even, half = sum(v % 2 == 0 for v in want), sum(v % 8192 == 0 for v in want)
+    assert ors.tolist() == want
+    assert found.tolist() == [every, common, max(sizes, default=0), least, even, half]
+    assert counts.tolist() == (fields if counted else [])
 
 
-@pytest.mark.parametrize("bits", [16, 32, 64])
-@given(SEEDS, SIZES)
-def test_field_counts(bits: int, seed: int, n: int) -> None:
-    kind = np.dtype(f"uint{bits}").type
-    x = np.random.default_rng(seed).integers(0, 1 << bits, n, dtype=kind)
-    magnitude, shift = (1 << (bits - 1)) - 1, bits - 1 - 9
-    counts = np.zeros(512, np.int64)
-    counts[3] = 5
-    kernel.field_counts(x, magnitude, shift, counts)
-    want = [0] * 512
-    want[3] = 5
-    for v in x:
-        want[(int(v) & magnitude) >> shift] += 1
-    assert counts.tolist() == want
+@njit
+def tile_sums_of(x, tile, weights, plain, sums):  # type: ignore[no-untyped-def]
+    kernel.tile_sums(x, tile, weights, plain, sums)
 
 
-@given(SEEDS, SIZES)
-def test_counts_of(seed: int, n: int) -> None:
-    x = data_of(seed, n)
-    counts = np.full((4, 256), 9, np.int64)
-    kernel.counts_of(x, counts)
-    assert counts.sum(axis=0).tolist() == [x.tolist().count(s) for s in range(256)]
+@njit
+def choose(sums, limits, choice):  # type: ignore[no-untyped-def]
+    kernel.choose(sums, limits, choice)
 
 
 @given(SEEDS, SIZES, TILES, st.booleans())
@@ -70,35 +65,22 @@ def test_tile_sums(seed: int, n: int, tile: int, plain: bool) -> None:
     weights = np.random.default_rng(seed).integers(0, 1000, 256)
     tiles = tiles_of(n, tile)
     sums = np.zeros(len(tiles), np.int64)
-    kernel.tile_sums(x, tile, weights, plain, sums)
+    tile_sums_of(x, tile, weights, plain, sums)
     of = range(256) if plain else weights.tolist()
     assert sums.tolist() == [sum(of[v] for v in x[r.start : r.stop]) * tile // len(r) for r in tiles]
-
-
-@given(SEEDS, SIZES, TILES)
-def test_group_counts(seed: int, n: int, tile: int) -> None:
-    x, tiles = data_of(seed, n), tiles_of(n, tile)
-    group = np.random.default_rng(seed).integers(0, 3, len(tiles)).astype(np.uint8)
-    counts = np.zeros((3, 256), np.int64)
-    kernel.group_counts(x, tile, group, counts)
-    want = [[0] * 256 for _ in range(3)]
-    for r, g in zip(tiles, group, strict=True):
-        for v in x[r.start : r.stop]:
-            want[g][v] += 1
-    assert counts.tolist() == want
 
 
 @given(st.lists(st.integers(-50, 50), max_size=60), st.lists(st.integers(-40, 40), max_size=15))
 def test_choose(sums: list[int], limits: list[int]) -> None:
     choice = np.zeros(len(sums), np.uint8)
-    kernel.choose(np.array(sums, np.int64), np.array(sorted(limits), np.int64), choice)
+    choose(np.array(sums, np.int64), np.array(sorted(limits), np.int64), choice)
     assert choice.tolist() == [sum(limit <= s for limit in limits) for s in sums]
 
 
 def window(
     counts: list[int], times: int, elements: int, least: int, most: int, escape: int, table: int, exact: bool
 ) -> tuple[int, int, int]:
-    """(first, last field inside, bits times 4096 or -1), as the docstring of window_of tells it."""
+    """(first, last field inside, bits times 4096 or -1), as the docstring of _window_of tells it."""
     sampled = sum(counts)
     fields = [sum(counts[f * times : f * times + times]) for f in range(len(counts) // times)]
     worth = elements * 36 // 100_000 + table
@@ -113,49 +95,41 @@ def window(
     lost = sampled - sum(inside.values())
     if lost * 64 > sampled:
         return low, high, -1
-    logs = [(c, int(tables.log2_of(c))) for c in inside.values()]
+    logs = [(c, log2_of(c, tables.LOG2)) for c in inside.values()]
     total = sum(inside.values())
-    bits = (total * int(tables.log2_of(total)) if total else 0) - sum(c * n for c, n in logs)
+    bits = (total * log2_of(total, tables.LOG2) if total else 0) - sum(c * n for c, n in logs)
     alphabet = high - low + 2
     extra = table * alphabet + elements * alphabet * 18 // 100_000 + lost * elements // sampled * escape
     return low, high, bits * elements // sampled + extra * 4096
 
 
-@given(SEEDS, st.sampled_from([1, 2, 4]), st.integers(1, 400), st.booleans(), st.sampled_from([16, 48]))
-def test_window_of(seed: int, times: int, spread: int, exact: bool, escape: int) -> None:
+@given(SEEDS, st.sampled_from([0b101, 0b1110, 0b1000, 0b1]), st.integers(1, 300), st.booleans(), st.booleans())
+def test_choose_symbol(seed: int, candidates: int, spread: int, exact: bool, zeros: bool) -> None:
+    """An exponent of 6 bits and a mantissa of 10, of which up to 3 are in the symbol."""
     rng = np.random.default_rng(seed)
-    counts = np.zeros(512 * times, np.int64)
-    at = np.clip(rng.normal(300, spread, 5000) * times, 0, counts.size - 1).astype(int)
-    np.add.at(counts, at, 1)
-    counts[:times] += int(rng.integers(0, 3))
-    used = np.nonzero(counts.reshape(-1, times).sum(axis=1))[0]
-    least, most = int(used[used > 0].min()), int(used.max())
-    elements = int(counts.sum()) * int(rng.integers(1, 50))
-    out = np.zeros(2, np.int64)
-    bits = kernel.window_of(counts, times, elements, int(counts.sum()), least, most, escape, 3, exact, out)
-    low, high, want = window(counts.tolist(), times, elements, least, most, escape, 3, exact)
-    assert (out.tolist(), int(bits)) == ([low, high], want)
-
-
-@given(SEEDS, st.integers(1, 9), st.integers(1, 2000), st.integers(1, 50))
-def test_merge_groups(seed: int, groups: int, tiles: int, scale: int) -> None:
-    rng = np.random.default_rng(seed)
-    counts = np.array([np.bincount(rng.binomial(30, 0.1 + 0.08 * g, 400), minlength=256) for g in range(groups)])
-    bits = np.zeros(1, np.int64)
-    chosen = int(kernel.merge_groups(counts, tiles, scale, bits))
-
-    def cost(step: int) -> int:
-        rows = [counts[g : g + step].sum(axis=0) for g in range(0, groups, step)]
-        each = 0 if len(rows) < 2 else 1 if len(rows) == 2 else 2 if len(rows) <= 4 else 4
-        total = scale * tiles * each * 4096
-        for row in rows:
-            used = np.nonzero(row)[0]
-            total += scale * int(tables.entropy(row)) + (28 + 3 * max(1, int(used[-1] - used[0]) + 1)) * 4096
-        return total
-
-    steps = [1]
-    while steps[-1] < groups:
-        steps.append(2 * steps[-1])
-    costs = {step: cost(step) for step in steps}
-    assert int(bits[0]) == min(costs.values())
-    assert chosen == max(step for step in steps if costs[step] == min(costs.values()))
+    counts = np.zeros(512, np.int64)
+    np.add.at(counts, np.clip(rng.normal(300, spread, 5000), 1, 511).astype(int), 1)
+    counts[0] += int(rng.integers(0, 3))
+    if zeros:
+        counts[:] = 0
+        counts[0] = 7
+    used = np.nonzero(counts)[0]
+    least = 0 if zeros else int(used[used > 0].min()) << 7
+    most = 0 if zeros else int(used.max()) << 7 | int(rng.integers(0, 128))
+    sampled = int(counts.sum())
+    elements, varying = sampled * int(rng.integers(1, 50)), int(rng.integers(0, 1024))
+    out = np.zeros(4, np.int64)
+    chosen = int(kernel.choose_symbol(counts, 3, candidates, 10, elements, sampled, least, most, varying, exact, out))
+    best: tuple[int, int, int, int] | None = None
+    for k in (k for k in range(4) if candidates >> k & 1):
+        if most >> (10 - k) == 0:
+            best = (0, k, 1, 1)
+            break
+        at = (counts.tolist(), 1 << (3 - k), elements, least >> (10 - k), most >> (10 - k))
+        low, high, bits = window(*at, kernel.ESCAPE_BITS, kernel.TABLE_BITS, exact)
+        bits += ((varying & ((1 << (10 - k)) - 1)).bit_count() + 1) * elements * 4096 if bits >= 0 else 0
+        if bits >= 0 and (best is None or bits < best[0]):
+            best = (bits, k, low, high)
+    assert chosen == (-1 if best is None else best[1])
+    if best is not None:
+        assert tuple(out[:2].tolist()) == best[2:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,19 @@ from hypothesis import strategies as st
 
 from codec.errors import CodecError, CorruptFileError
 from codec.stages import choice as choices
-from codec.stages import huffman, plain, rans, registry
+from codec.stages import plain, rans, registry
 from codec.stages.geometry import Bytes, Geometry, view
 from codec.wire import Cursor, varint
+from tests.stages.payloads import FIT, PAYLOAD, pack
 
 STAGES = sorted(registry.DECODERS)
 TABLED = sorted(registry.TABLE_READERS)
-FIT: dict[int, Callable[..., Any]] = {rans.RANS: rans.fit_tables, huffman.HUFFMAN: huffman.fit_tables}
-ENCODE: dict[int, Callable[..., Any]] = {rans.RANS: rans.encode, huffman.HUFFMAN: huffman.encode}
 GUARD = 64
 
 
 def test_every_stage_has_a_name() -> None:
     assert sorted(registry.NAMES) == STAGES
-    assert sorted(FIT) == sorted(ENCODE) == TABLED
+    assert sorted(FIT) == sorted(PAYLOAD) == TABLED
     assert set(STAGES) - set(TABLED) == registry.DROP_STAGES
     assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd"
 
@@ -67,8 +65,9 @@ def encoded(stage: int, data: Bytes, g: Geometry, count: int = 1, seed: int = 0)
     if stage == plain.ZSTD:
         return None, plain.encode_zstd(data, 3)
     tables, choice = tables_and_choice(stage, data, g, count, seed)
-    work = np.empty(2 * data.size + 64, np.uint8)
-    return tables, b"".join(bytes(part) for part in ENCODE[stage](data, g.tile, choice, tables, work))
+    payload = PAYLOAD[stage](data, g.tile, choice, tables)
+    assert payload is not None
+    return tables, payload
 
 
 def decoded(stage: int, payload: bytes, g: Geometry, tables: Any, before: int = 0) -> tuple[Bytes, int]:
@@ -204,7 +203,7 @@ def test_rans_states_below_the_interval() -> None:
 @given(st.integers(1, 16), st.lists(st.integers(0, 15), max_size=50))
 def test_choices_round_trip(tables: int, values: list[int]) -> None:
     choice = np.array([v % tables for v in values], np.uint8)
-    packed = choices.pack(choice, tables)
+    packed = pack(choice, tables)
     assert len(packed) == -(-choice.size * choices.bits_for(tables) // 8)
     c = Cursor(packed, "test")
     assert choices.read(c, view(packed), choice.size, tables).tolist() == choice.tolist()
