@@ -22,6 +22,7 @@ from codec.planner.levels import Level
 from codec.planner.span import OPAQUE_SPAN, room_for, split
 from codec.stages import layout, plain
 from codec.stages.geometry import Bytes, read_only, view, working
+from codec.stages.huffman import HUFFMAN
 from codec.wire import varint
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
@@ -30,8 +31,10 @@ _NO_ENTRIES: Final = np.zeros(0, np.uint32)
 
 
 @cache
-def _addresses() -> NDArray[np.int64]:
-    return np.array([rans.encode_address(), huffman.encode_address()], np.int64)
+def _addresses(coded_by_huffman: bool) -> NDArray[np.int64]:
+    """Addresses of the rANS and the Huffman encoder; the one that is not needed is not compiled."""
+    found = (0, huffman.encode_address()) if coded_by_huffman else (rans.encode_address(), 0)
+    return np.array(found, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class _Coder:
         """What the plan says of each plane, as the kernel takes it."""
         self.table = np.zeros((len(self.layout.planes), kernel.COLUMNS), np.int64)
         entries, limits, rows, at = [], [], 0, 0
+        # a span's tables are all of one stage: its level's
+        self.addresses = _addresses(any(p.tables is not None and p.tables.stage == HUFFMAN for p in self.layout.planes))
         for row, p, how in zip(self.table, self.layout.planes, self.plan.planes, strict=True):
             row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd
             tables, groups = p.tables, how.groups
@@ -174,13 +179,14 @@ class _Coder:
             pieces, starts = self.source, np.array([first, behind], np.int64)
         else:
             x: NDArray[np.unsignedinteger] = self.source[first:behind].view(layout.UINT[lay.width])
-            pieces = working("planes", self.planes_room)
-            found = split(lay, plan.span, x, drops, pieces, self.room)
+            found = plan.pieces if self.single and plan.pieces is not None else None
             if found is None:
+                found = split(lay, plan.span, x, drops, working("planes", self.planes_room), self.room)
+            if found is None or found.at.size > self.room:
                 return False
-            starts = np.array([0, *(p.size for p in found[0])], np.int64).cumsum()
+            pieces, starts = found.data, np.array(found.starts, np.int64)
             if lay.escapes:
-                self.put(found[1].size.to_bytes(4, "little") + found[1].tobytes() + found[2].tobytes())
+                self.put(found.at.size.to_bytes(4, "little") + found.at.tobytes() + found.values.tobytes())
         self._planes(elements, drops, pieces, starts)
         if stop > behind:
             self.put(self.source[behind:stop].data)
@@ -196,7 +202,7 @@ class _Coder:
         while p < count:
             p = kernel.encode(
                 p, self.table, elements, self.layout.tile, drops, data, starts, self.entries, self.limits, _WEIGHTS,
-                self.out, self.at, choice, sums, work, numbers, report, _addresses(),
+                self.out, self.at, choice, sums, work, numbers, report, self.addresses,
             )  # fmt: skip
             self.at = int(numbers[kernel.END])
             if p < count:

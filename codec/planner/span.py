@@ -175,19 +175,12 @@ def _sampled(x: NDArray[np.unsignedinteger], tile: int, step: int, size: int) ->
 
 def split(
     layout: Layout, span: int, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
-) -> tuple[list[Bytes], NDArray[np.uint32], NDArray[np.uint16]] | None:
+) -> Pieces | None:
     """Planes of some elements, and their escapes; None if there are more than ``room``. ``out`` is working space.
 
-    Whole bytes need no kernel: numpy copies them, and nothing has to be compiled.
+    The escapes, too, are in working space, until the next split. Whole bytes need no kernel: numpy copies them, and
+    nothing has to be compiled.
     """
-    found = _split(layout, span, x, drops, out, room)
-    return None if found is None else ([out[a:b] for a, b in itertools.pairwise(found.starts)], found.at, found.values)
-
-
-def _split(
-    layout: Layout, span: int, x: NDArray[np.unsignedinteger], drops: Bytes, out: Bytes, room: int
-) -> Pieces | None:
-    """``split``, as one array. The escapes, too, are in working space: until the next split."""
     planes, tile, starts = layout.planes, layout.tile, [0]
     for k, p in enumerate(planes):
         if drops.size:
@@ -232,7 +225,7 @@ def _with_planes(
     if layout.width == 1 and len(layout.planes) == 1:
         found: Pieces | None = Pieces(sample.view(np.uint8), [0, size], _NO_ESCAPES, _NO_VALUES)
     else:
-        found = _split(layout, span, sample, _NONE, working("sample", room_for(layout, size)), size)
+        found = split(layout, span, sample, _NONE, working("sample", room_for(layout, size)), size)
     assert found is not None
     pieces = None
     if step == 1 and not layout.drops:
@@ -245,7 +238,7 @@ def _with_planes(
             return [found.data[a:b] for a, b in itertools.pairwise(found.starts)]
         also = split(layout, span, run, _NONE, working("run", room_for(layout, run.size)), run.size)
         assert also is not None
-        return also[0]
+        return [also.data[a:b] for a, b in itertools.pairwise(also.starts)]
 
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
