@@ -14,6 +14,7 @@ from xxhash import xxh3_64_intdigest
 from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
 from codec.kernels import huffman, planes, rans
+from codec.memory import kept
 from codec.stages.geometry import Bytes, view
 
 #: Original bytes decoded by one call of the kernel, about: they are hashed while they are in the second cache.
@@ -47,7 +48,7 @@ class _Addresses:
 _ADDRESSES = _Addresses()
 
 
-class _Room(threading.local):
+class _Room:
     """What the kernel works in, one for each thread."""
 
     def __init__(self) -> None:
@@ -59,7 +60,12 @@ class _Room(threading.local):
         self.why = np.zeros(1, np.int64)
 
 
-_ROOM = _Room()
+def _room() -> _Room:
+    """This thread's."""
+    room: _Room | None = kept().get(_Room)
+    if room is None:
+        room = kept()[_Room] = _Room()
+    return room
 
 
 class SpanTables:
@@ -78,7 +84,7 @@ def span_tables(body: Any) -> SpanTables | None:
     """Read the body of a span record without a chunk; None if it is for the careful way."""
     if config.DISABLE_JIT:
         return None
-    state, tables = np.zeros(kernel.STATE, np.int64), _ROOM.tables
+    state, tables = np.zeros(kernel.STATE, np.int64), _room().tables
     data = view(body)
     if kernel.read_span(data, 0, data.size, state, tables) < 0:
         return None
@@ -99,7 +105,7 @@ def decode(
         for k in range(len(jobs)):
             careful(k)
         return
-    data, table, room = view(stored), np.array(jobs, np.int64), _ROOM
+    data, table, room = view(stored), np.array(jobs, np.int64), _room()
     state, tables = (room.state, room.tables) if span is None else (span.state, span.tables)
     hashes, bytes_ = np.empty(len(jobs), np.uint64), out.data
     at, count = 0, len(jobs)

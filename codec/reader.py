@@ -196,15 +196,19 @@ class WeftFile:
         first = self.offsets[task.span] + entry.record + sum(entry.chunks[: task.first])
         stored = self.source.read_at(first, sum(entry.chunks[task.first : task.stop]))
         tables = shape if isinstance(shape, bulk.SpanTables) else None
-        at, begin = 0, 0
+        jobs, at, begin = [], 0, 0
         for number in range(task.first, task.stop):
             end = at + entry.chunks[number]
-            body = records.body_of(stored[at:end], records.CHUNK, self.name, first + at)
+            records.body_of(stored[at:end], records.CHUNK, self.name, first + at)
             stop = out.size if number == task.stop - 1 else begin + shape.chunk_bytes
-            here = out[begin:stop]
-
-            bulk.decode_chunk(body, number, here, tables, lambda: self.decoder(task.span))
+            jobs.append((at + records.HEAD_BYTES, end - 8, begin, stop, number))
             at, begin = end, stop
+
+        def careful(k: int) -> None:
+            a, b, begin, end, number = jobs[k]
+            self.decoder(task.span).decode_chunk(number, stored[a:b], out[begin:end])
+
+        bulk.decode(stored, jobs, out, tables, careful)
 
     def run_into(self, task: Task, begin: int, out: Bytes) -> None:
         """Decode what of a task lies in ``out``, the bytes of the original from ``begin`` on (uint8)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ from codec.stages.geometry import Bytes
 Write = Callable[[Any], object]
 #: Original bytes that a thread codes at a time, about.
 _BATCH: Final = 1 << 20
+_NO_ROOM: Final = np.zeros(0, np.uint8)
 
 
 class Original(Protocol):
@@ -64,6 +65,12 @@ class _Open:
 class _Totals:
     original: int = 0
     bits: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, piece: _Piece, span: EncodedSpan) -> None:
+        self.original += piece.data.size
+        bits = self.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
+        for key, size in span.fields.items():
+            bits[key] = bits.get(key, 0) + 8 * size
 
 
 class _Hash:
@@ -173,26 +180,41 @@ def write(
         sink(data)
         stored += len(data)
 
-    def place() -> Bytes | None:
-        return room() if room is not None and workers == 1 else None
+    rooms: deque[Bytes] = deque()  # of batches that are written, for those to come
 
-    def work(batch: list[_Piece]) -> list[tuple[_Piece, EncodedSpan | None]]:
-        return [(p, encode_span(p.data, p.dtype, p.shape, lev, place()) if p.data.size else None) for p in batch]
+    def work(batch: list[_Piece]) -> tuple[list[_Piece], list[EncodedSpan | None], Bytes]:
+        if room is not None and workers == 1:
+            out = room()
+        else:
+            size = sum(p.data.size for p in batch)
+            try:
+                out = rooms.pop()
+            except IndexError:
+                out = _NO_ROOM
+            if out.size < size:
+                out = np.empty(size + size // 8 + 8192 * len(batch), np.uint8)
+        spans: list[EncodedSpan | None] = []
+        at = 0
+        for p in batch:
+            span = encode_span(p.data, p.dtype, p.shape, lev, out[at:]) if p.data.size else None
+            at += span.stored.size if span is not None else 0
+            spans.append(span)
+        return batch, spans, out
 
     try:
         put(records.header())
         opened: _Open | None = None
         pieces = _pieces(original, segments, name, sha, original.size)
         batches = _batches(pieces, _BATCH if workers > 1 else 1)
-        for piece, span in chain.from_iterable(in_order(batches, work, workers)):
-            opened = _enter(index, opened, piece, span)
-            if span is None:
-                continue
-            put(span.stored)
-            totals.original += piece.data.size
-            bits = totals.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
-            for key, size in span.fields.items():
-                bits[key] = bits.get(key, 0) + 8 * size
+        for batch, spans, out in in_order(batches, work, workers):
+            for piece, span in zip(batch, spans, strict=True):
+                opened = _enter(index, opened, piece, span)
+                if span is None:
+                    continue
+                put(span.stored)
+                totals.add(piece, span)
+            if room is None or workers > 1:
+                rooms.append(out)
             if progress is not None:
                 progress(totals.original, original.size)
         index.original, index.sha256 = totals.original, sha.digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,11 @@ from numpy.typing import NDArray
 
 from codec.dtypes import DType
 from codec.kernels import statistics as kernel
+from codec.memory import kept
 from codec.stages.geometry import read_only, working
 
 
-class _Room(threading.local):
+class _Room:
     """Small arrays of this thread that kernels write their answers to."""
 
     def __init__(self) -> None:
@@ -21,7 +21,12 @@ class _Room(threading.local):
         self.counts, self.none = np.zeros(1 << 14, np.int64), np.zeros(0, np.int64)
 
 
-_room = _Room()
+def _room() -> _Room:
+    """This thread's."""
+    room: _Room | None = kept().get(_Room)
+    if room is None:
+        room = kept()[_Room] = _Room()
+    return room
 
 
 @dataclass(slots=True)
@@ -59,9 +64,9 @@ def survey(
     tiles = -(-x.size // tile) if step == 1 else -(-(x.size // tile) // step)
     magnitude = (1 << (dtype.exponent_bits + dtype.mantissa_bits)) - 1
     ors = working("ors", 8 * tiles)[: 8 * tiles].view(np.uint64)
-    count = _room.counts[: 1 << (dtype.exponent_bits + finest)] if counts is None else _room.none
-    kernel.survey(read_only(x), tile, step, magnitude, dtype.mantissa_bits - finest, ors, _room.found, count)
-    every, common, most, least, even, halves = _room.found.tolist()
+    count = _room().counts[: 1 << (dtype.exponent_bits + finest)] if counts is None else _room().none
+    kernel.survey(read_only(x), tile, step, magnitude, dtype.mantissa_bits - finest, ors, _room().found, count)
+    every, common, most, least, even, halves = _room().found.tolist()
     least = least + 1 if least < magnitude else 0
     return Survey(every, common, most, least, even, halves, ors, count if counts is None else counts)
 
@@ -97,11 +102,11 @@ def choose_symbol(
     tried = sum(1 << k for k in candidates)
     k = kernel.choose_symbol(
         found.counts, finest, tried, dtype.mantissa_bits, elements, sampled, found.least, found.most, varying, exact,
-        _room.ends,
+        _room().ends,
     )  # fmt: skip
     if k < 0:
         return None
-    low, high = _room.ends[:2].tolist()
+    low, high = _room().ends[:2].tolist()
     cut = dtype.mantissa_bits - k
     if found.most >> cut == 0:
         return Symbol(k, 0, 1, not exact)

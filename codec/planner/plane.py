@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
+from codec.memory import kept
 from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
 from codec.stages import huffman, plain, rans
@@ -56,7 +56,7 @@ class Sample:
     span: int
 
 
-class _Room(threading.local):
+class _Room:
     """What the kernel works in, grown as needed."""
 
     def __init__(self) -> None:
@@ -69,28 +69,33 @@ class _Room(threading.local):
         self.counts = np.zeros(((planes + 3) * kernel.GROUPS_MAX, 256), np.int64)
 
 
-_room = _Room()
+def _room() -> _Room:
+    """This thread's."""
+    room: _Room | None = kept().get(_Room)
+    if room is None:
+        room = kept()[_Room] = _Room()
+    return room
 
 
 def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     """Choose for each plane."""
-    planes = s.widths.size
-    if planes > _room.planes:
-        _room.grow(planes)
+    planes, room = s.widths.size, _room()
+    if planes > room.planes:
+        room.grow(planes)
     tiles = s.elements // s.tile + 1
     work = working("groups", 32 * tiles + 2048)
-    limits = _room.limits
+    limits = room.limits
     rows = kernel.group_planes(
         read_only(s.data), s.widths, s.tile, s.elements, s.scale, level.tables, level.entropy_below,
-        planes - 1 if s.span else -1, s.span, _WEIGHTS, work[: 24 * tiles + 2048].view(np.int64), _room.report, limits,
-        work[24 * tiles + 2048 :], _room.counts,
+        planes - 1 if s.span else -1, s.span, _WEIGHTS, work[: 24 * tiles + 2048].view(np.int64), room.report, limits,
+        work[24 * tiles + 2048 :], room.counts,
     )  # fmt: skip
-    report = _room.report[:planes].tolist()
+    report = room.report[:planes].tolist()
     tables: list[Any] = []
     if rows:
         fit: Callable[..., list[Any]] = huffman.fit_planes if level.huffman else rans.fit_planes
         scale = s.scale if s.scale == 1 else max(1, s.scale // 64)
-        tables = fit(_room.counts[:rows], [r[kernel.COUNT] for r in report if r[kernel.COUNT]], scale)
+        tables = fit(room.counts[:rows], [r[kernel.COUNT] for r in report if r[kernel.COUNT]], scale)
     tables.reverse()
     runs: list[Bytes] | None = None
     out = []

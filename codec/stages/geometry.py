@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
+from codec.memory import kept
 
-_local = threading.local()
+Bytes = NDArray[np.uint8]
 
 
 def view(data: Any) -> Bytes:
@@ -31,12 +30,11 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
 def working(name: str, size: int) -> Bytes:
     """At least ``size`` working bytes of this thread, kept under ``name`` from one call to the next.
 
-    Fresh pages cost more than what is done with them. What they hold is gone at the next call with the same name.
+    What they hold is gone at the next call with the same name.
     """
-    held: Bytes | None = getattr(_local, name, None)
+    held: Bytes | None = kept().get(name)
     if held is None or held.size < size:
-        held = np.empty(size, np.uint8)
-        setattr(_local, name, held)
+        held = kept()[name] = np.empty(size, np.uint8)
     return held
 
 

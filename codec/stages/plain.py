@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 import zstandard
 
 from codec.errors import CorruptFileError
+from codec.memory import kept
 from codec.stages.geometry import Bytes, Geometry
 from codec.wire import Cursor, varint
 
 STORED: Final = 0
 CONSTANT: Final = 1
 ZSTD: Final = 4
-
-_local = threading.local()
 
 
 def decode_stored(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
@@ -31,10 +29,10 @@ def decode_constant(c: Cursor, body: Bytes, g: Geometry, tables: object, out: By
 
 def compressor(level: int) -> zstandard.ZstdCompressor:
     """This thread's compressor of a level: making one takes longer than compressing a small plane."""
-    held: dict[int, zstandard.ZstdCompressor] = _local.__dict__.setdefault("held", {})
-    if level not in held:
-        held[level] = zstandard.ZstdCompressor(level=level, write_content_size=False)
-    return held[level]
+    held: zstandard.ZstdCompressor | None = kept().get(("zstd", level))
+    if held is None:
+        held = kept()["zstd", level] = zstandard.ZstdCompressor(level=level, write_content_size=False)
+    return held
 
 
 def encode_zstd(plane: Bytes, level: int) -> bytes:
