@@ -10,7 +10,7 @@ from xxhash import xxh3_64_intdigest
 from codec.errors import CorruptFileError, UnsupportedVersionError
 from codec.kernels import planes as plane_kernel
 from codec.stages import layout as layouts
-from codec.stages import registry
+from codec.stages import plain, registry
 from codec.stages.geometry import Bytes, plane_geometry, read_only, view, working
 from codec.stages.layout import UINT, Layout
 from codec.wire import Cursor
@@ -83,6 +83,7 @@ class SpanDecoder:
         stage = c.u8()
         if stage not in registry.DROP_STAGES:
             raise UnsupportedVersionError(f"{c.what}: drops are coded by stage {stage}")
+        self._empty(c, tiles, stage)
         drops = np.empty(tiles, np.uint8)
         where = registry.DECODERS[stage](c, body, plane_geometry(tiles, 1, 8, None), None, drops)
         drops = body[where : where + tiles] if where >= 0 else drops
@@ -96,6 +97,12 @@ class SpanDecoder:
         if count > elements:
             raise c.bad(f"{count} escapes among {elements} elements")
         return count, c.skip(4 * count), c.skip(2 * count)
+
+    @staticmethod
+    def _empty(c: Cursor, size: int, stage: int) -> None:
+        """What has no bytes is constant 0: one spelling."""
+        if size == 0 and (stage != plain.CONSTANT or c.at >= c.end or c.data[c.at] != 0):
+            raise c.bad("a plane without bytes is not coded as constant 0")
 
     def _planes(
         self, c: Cursor, body: Bytes, elements: int, drops: Bytes, out: Bytes, escapes: tuple[int, int, int]
@@ -120,6 +127,7 @@ class SpanDecoder:
                 raise UnsupportedVersionError(f"{c.what}: stage {stage}; this reader knows {registry.known()}")
             if stage in registry.TABLE_READERS and (p.tables is None or p.tables.stage != stage):
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
+            self._empty(c, g.size, stage)
             where = decoder(c, body, g, p.tables, scratch[used : used + g.size])
             places[plane_kernel.CURSOR, k] = where if where >= 0 else used
             places[plane_kernel.INSIDE, k] = where >= 0
@@ -131,8 +139,12 @@ class SpanDecoder:
         kind = UINT[lay.width]
         aligned = out.ctypes.data % lay.width == 0
         target = out.view(kind) if aligned else np.empty(elements, kind)
-        self._kernels.merge(target, self._ints, drops, places, body, read_only(scratch), _ZEROS)
         count, at, values = escapes
+        scratch = read_only(scratch)
+        if count and plane_kernel.check_escapes(elements, self._ints, drops, places, body, scratch, at, count) < 0:
+            raise c.bad("escapes are out of order, outside the chunk, or where the last plane is missing or not 0")
+        if self._kernels.merge(target, self._ints, drops, places, body, scratch, _ZEROS) < 0:
+            raise c.bad("bits that no element uses are not 0")
         if count:
             shift = planes[-1].shift
             kernel = plane_kernel.put_escapes

@@ -164,6 +164,10 @@ class Bits:
                 raise EOFError
         return (ones + 1) // 2 if ones % 2 else -(ones // 2)
 
+    def rest(self) -> bool:
+        """Whether a bit is set in the rest of the byte."""
+        return any(self.bits[self.at : -(-self.at // 8) * 8])
+
 
 def bytes_of(bits: str) -> bytes:
     bits += "0" * (-len(bits) % 8)
@@ -246,7 +250,7 @@ def read_table(data: bytes) -> tuple[list[int], int] | None:
     except EOFError:
         return None
     freq[first + filler] = 4096 - sum(freq)
-    return (freq, -(-src.at // 8)) if 1 <= freq[first + filler] <= 4095 else None
+    return (freq, -(-src.at // 8)) if 1 <= freq[first + filler] <= 4095 and not src.rest() else None
 
 
 def write_lengths(lengths: Sequence[int]) -> bytes:
@@ -276,4 +280,4 @@ def read_lengths(data: bytes) -> tuple[list[int], int] | None:
             lengths[s] = n
     except EOFError:
         return None
-    return (lengths, -(-src.at // 8)) if sum(2048 >> n for n in lengths if n) == 2048 else None
+    return (lengths, -(-src.at // 8)) if sum(2048 >> n for n in lengths if n) == 2048 and not src.rest() else None

@@ -259,6 +259,8 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
         if at >= end or data[at] > 1:
             return DECLINED
         drops = small[:tiles]
+        if tiles == 0 and (data[at] != 1 or end - at < 2 or data[at + 1] != 0):
+            return DECLINED
         if data[at] == 1:
             if end - at < 2:
                 return DECLINED
@@ -313,6 +315,8 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
             return DECLINED
         stage = np.int64(data[at])
         at += 1
+        if need == 0 and (stage != 1 or at >= end or data[at] != 0):
+            return DECLINED
         inside = stage == 0
         flat[p], flat[planes + p] = state[place + _SHIFT], bits
         flat[2 * planes + p], flat[3 * planes + p] = at if inside else used, np.int64(inside)

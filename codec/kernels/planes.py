@@ -290,13 +290,14 @@ def _split_plain(src, base, m, fold, window, span, constant, first, shifts, widt
 
 @njit(nogil=True)
 def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor):  # type: ignore[no-untyped-def]
-    """One tile, any layout."""
+    """One tile, any layout. Returns 0, or what the bits are that no element uses."""
     kind = dst.dtype.type
     top, one, f = np.uint64(dst.itemsize * 8 - 1), np.uint64(1), np.uint64(fold)
     low = (one << f) - one
     planes = shifts.size
     y = dst[base : base + m]
     y[:] = constant
+    unused = np.uint64(0)
     for p in range(first, planes):
         width, shift = widths[p], np.uint64(shifts[p])
         q = (m * width + 7) // 8
@@ -309,10 +310,13 @@ def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, pa
                 v = (np.uint64(z[i]) >> down) & mask
                 v = v + add if v != np.uint64(0) else v
                 x[i] |= kind(v << shift)
+            for i in range(x.size, q):
+                unused |= (np.uint64(z[i]) >> down) & mask
     for i in range(m):
         v = np.uint64(y[i])
         high = v >> f
         y[i] = kind((v & low) | ((high >> one) << f) | ((high & one) << top))
+    return np.int64(unused != np.uint64(0))
 
 
 @njit(nogil=True)
@@ -323,6 +327,7 @@ def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: 
     shifts, widths, cursor, inside = places[SHIFT], places[WIDTH], places[CURSOR], places[INSIDE]
     parts = _parts(widths)
     source = np.empty(64, np.int64)
+    unused = np.int64(0)
     for t in range((n + tile - 1) // tile):
         base = t * tile
         m = min(tile, n - base)
@@ -336,10 +341,12 @@ def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: 
             address, of, up = dst.ctypes.data + base * dst.itemsize, source.ctypes.data, shifts.ctypes.data
             _merge_tile(layout, constant, address, m, of, up, window, fold)
         else:
-            _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor)
+            unused |= _merge_plain(
+                dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor
+            )
         for p in range(first, planes):
             cursor[p] += (m * widths[p] + 7) // 8
-    return 0
+    return -unused
 
 
 @cache
@@ -386,7 +393,7 @@ def _make(layout: int) -> Kernels:
 
     @njit(nogil=True, cache=True)
     def merge(dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
-        """Planes -> elements, without escapes.
+        """Planes -> elements, without escapes. Returns 0, or -1 if bits that no element uses are not 0.
 
         dst uintW[n], contiguous; ints from ``numbers``; a plane begins at its cursor, which moves to its end,
         of ``payload`` if its INSIDE is 1, else of ``scratch`` (both uint8); zeros uint8[>= tile], all 0. The
@@ -396,6 +403,37 @@ def _make(layout: int) -> Kernels:
         return _merge(layout, dst, ints, drops, places, payload, scratch, zeros)
 
     return Kernels(split, merge)
+
+
+@njit(nogil=True, cache=True)
+def check_escapes(n, ints, drops, places, payload, scratch, at, count):  # type: ignore[no-untyped-def]
+    """Before ``merge``: -1 if an escape is out of order, outside, or where the last plane is missing or not 0.
+
+    Arguments as for ``merge`` and ``put_escapes``; n elements, count >= 1.
+    """
+    planes, tile, before, t = places.shape[1], ints[0], np.int64(-1), np.int64(0)
+    width, start, inside = places[WIDTH, planes - 1], places[CURSOR, planes - 1], places[INSIDE, planes - 1]
+    mask = np.int64((1 << width) - 1)
+    for k in range(count):
+        i = np.int64(0)
+        for j in range(4):
+            i |= np.int64(payload[at + 4 * k + j]) << (8 * j)
+        if i <= before or i >= n:
+            return -1
+        before = i
+        while i >= (t + 1) * tile:
+            if drops.size == 0 or np.int64(drops[t]) < planes:
+                start += (tile * width + 7) // 8
+            t += 1
+        if drops.size and np.int64(drops[t]) >= planes:
+            return -1
+        q = (min(tile, n - t * tile) * width + 7) // 8
+        e = i - t * tile
+        byte = start + e % q
+        held = np.int64(payload[byte] if inside else scratch[byte])
+        if (held >> (e // q * width)) & mask:
+            return -1
+    return 0
 
 
 @njit(nogil=True, cache=True)
@@ -455,7 +493,10 @@ def merge_address(layout: int, width: int) -> int:
     ):  # fmt: skip
         out, numbers, rows = carray(dst, n), carray(ints, 5), carray(places, (4, planes))
         dropped, data, work = carray(drops, tiles), carray(payload, payload_size), carray(scratch, scratch_size)
-        _merge(layout, out, numbers, dropped, rows, data, work, carray(zeros, 1 << 14))
+        if escapes and check_escapes(n, numbers, dropped, rows, data, work, at, escapes) < 0:
+            return -1
+        if _merge(layout, out, numbers, dropped, rows, data, work, carray(zeros, 1 << 14)) < 0:
+            return -1
         if escapes == 0:
             return 0
         return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, data, at, values, escapes)

@@ -171,6 +171,8 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     if rest > 4095:
         return -1
     freq[first + filler] = rest
+    if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
+        return -1
     return (bit + 7) >> 3
 
 
@@ -360,6 +362,8 @@ def read_lengths(src, at, end, lengths):  # type: ignore[no-untyped-def]
         lengths[s] = before
         if before > 0:
             whole += 1 << (11 - before)
+    if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
+        return -1
     return (bit + 7) >> 3 if whole == 2048 else -1
 
 
