@@ -46,10 +46,12 @@ class WorkerFailedError(Exception):
 class WorkerProcess:
     """One codec in a process of its own, for as long as the run lasts."""
 
-    def __init__(self, name: str, python: str, threads: int) -> None:
+    def __init__(self, name: str, python: str, threads: int, keep_memory: bool = True) -> None:
         self.name = name
         counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment = os.environ | RETAIN | counts | REGISTRY[name].env | {"PYTHONPATH": str(ROOT)}
+        environment = (
+            os.environ | (RETAIN if keep_memory else {}) | counts | REGISTRY[name].env | {"PYTHONPATH": str(ROOT)}
+        )
         self.process = subprocess.Popen(
             [python, "-m", "bench.worker", name],
             stdin=subprocess.PIPE,

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).resolve().parent / "results"
 REFERENCES = ("zipnn", "openzl")
 COPIES = ("memcpy", "cp")
+MEMORY = {
+    "kept": "Freed memory stays with each process.",
+    "system": "Memory is the system allocator's, as in a plain program (`--memory system`).",
+}
 SIZE_FILES = 3  # with more files than this, sizes get a table of their own, files down and codecs across
 Row = dict[str, Any]
 
@@ -81,7 +85,7 @@ COLUMNS = (
 )
 
 
-def write(table: list[Row], folder: Path) -> None:
+def write(table: list[Row], folder: Path, memory: str = "kept") -> None:
     """Write results.csv, results.md and, where matplotlib is installed, results.png."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "results.csv").open("w", newline="") as file:
@@ -90,7 +94,7 @@ def write(table: list[Row], folder: Path) -> None:
         for row in table:
             rounded = {k: f"{v:.4g}" for k, v in row.items() if isinstance(v, float) and k != "ratio"}
             writer.writerow(row | rounded)
-    (folder / "results.md").write_text(markdown(table))
+    (folder / "results.md").write_text(markdown(table, memory))
     try:
         from bench.chart import draw
     except ImportError as error:
@@ -161,9 +165,9 @@ def size_table(table: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def markdown(table: list[Row]) -> str:
+def markdown(table: list[Row], memory: str = "kept") -> str:
     """The whole report: the machine, a table of speeds for each headline file, and one of all sizes."""
-    parts = ["# Results\n", f"Made by `python -m bench.run` on {machine()}.\n"]
+    parts = ["# Results\n", f"Made by `python -m bench.run` on {machine()}. {MEMORY[memory]}\n"]
     sets = {row["file"]: row["set"] for row in table}
     names = list(sets)
     shown = [name for name in names if sets[name] in ("headline", "large", "given")] or names[:SIZE_FILES]

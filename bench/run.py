@@ -1,7 +1,7 @@
 """Measure weft beside its peers: sizes and in-memory speeds, every result checked bit for bit.
 
     python -m bench.run [--files GLOB|SET|PATH ...] [--peers a,b] [--threads 1,all] [--rounds N] [--quick]
-                        [--peer-python PATH] [--out FOLDER]
+                        [--peer-python PATH] [--memory kept|system] [--out FOLDER]
 
 Every codec lives in a process of its own. In each round each codec takes one turn, one after the other, so
 that whatever else the machine is doing falls on all of them alike. Writes FOLDER/results.csv, .md and
@@ -75,11 +75,12 @@ def take_turn(worker: WorkerProcess, result: Measured, keep: bool) -> None:
 class Run:
     """The workers of one thread count, and the rounds they go through for each file."""
 
-    def __init__(self, names: list[str], threads: int, rounds: int, peer_python: str) -> None:
+    def __init__(self, names: list[str], threads: int, rounds: int, peer_python: str, keep_memory: bool) -> None:
         self.names = names
         self.threads = threads
         self.rounds = rounds
         self.peer_python = peer_python
+        self.keep_memory = keep_memory
         self.workers: dict[str, WorkerProcess] = {}
         self.versions: dict[str, str] = {}
         self.failures: dict[str, str] = {}
@@ -89,7 +90,7 @@ class Run:
     def start(self, name: str) -> None:
         """Start a worker and ask its version; one that cannot run is listed, with the reason, for each file."""
         python = sys.executable if REGISTRY[name].ours else self.peer_python
-        worker = WorkerProcess(name, python, self.threads)
+        worker = WorkerProcess(name, python, self.threads, self.keep_memory)
         try:
             self.versions[name] = worker.ask("hello")["version"]
             self.workers[name] = worker
@@ -144,6 +145,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="three files, six codecs, three rounds")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers")
+    parser.add_argument(
+        "--memory",
+        choices=("kept", "system"),
+        default="kept",
+        help="freed memory stays with a process (default), or goes back to the system as in a plain program",
+    )
     parser.add_argument("--out", type=Path, default=report.RESULTS)
     arguments = parser.parse_args()
     quick = arguments.quick
@@ -154,7 +161,7 @@ def main() -> None:
     rounds = min(arguments.rounds, QUICK_ROUNDS) if quick else arguments.rounds
     measured: list[Measured] = []
     for threads in thread_counts(arguments.threads):
-        run = Run(names, threads, rounds, arguments.peer_python)
+        run = Run(names, threads, rounds, arguments.peer_python, arguments.memory == "kept")
         try:
             for corpus in corpora:
                 print(f"{corpus.name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)
@@ -162,8 +169,8 @@ def main() -> None:
         finally:
             run.close()
     rows = report.rows(measured)
-    report.write(rows, arguments.out)
-    print(report.markdown(rows))
+    report.write(rows, arguments.out, arguments.memory)
+    print(report.markdown(rows, arguments.memory))
 
 
 if __name__ == "__main__":

@@ -33,9 +33,13 @@ INDEX_STORED_MAX: Final = 1 << 28
 
 #: Bytes of the index after decompression, at most, and how many times larger than stored it may be.
 INDEX_BYTES_MAX: Final = 1 << 30
-INDEX_RATIO_MAX: Final = 1 << 10
+INDEX_RATIO_MAX: Final = 1 << 6
 
-#: Tensors in one file, dimensions of one tensor, bytes in one tensor name, at most.
+#: Tensors in one file, at most.
 TENSORS_MAX: Final = 1 << 24
+#: Of the tensors, those without bytes, at most: the others cost the file a span each.
+EMPTY_TENSORS_MAX: Final = 1 << 16
+
+#: Dimensions of one tensor, bytes in one tensor name, at most.
 DIMENSIONS_MAX: Final = 64
 NAME_BYTES_MAX: Final = 1 << 16

@@ -14,6 +14,7 @@ from codec.errors import CorruptFileError, UnsupportedVersionError
 from codec.limits import (
     CHUNK_BYTES_MAX,
     DIMENSIONS_MAX,
+    EMPTY_TENSORS_MAX,
     INDEX_BYTES_MAX,
     INDEX_RATIO_MAX,
     NAME_BYTES_MAX,
@@ -127,7 +128,7 @@ def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Inde
 def _tensors(c: Cursor, index: Index) -> None:
     names: set[str] = set()
     free = 0
-    for _ in range(c.varint(min(TENSORS_MAX, c.end - c.at))):
+    for _ in range(c.varint(min(TENSORS_MAX, len(index.spans) + EMPTY_TENSORS_MAX))):
         name, code = c.text(NAME_BYTES_MAX), c.u8()
         if code not in BY_CODE:
             raise UnsupportedVersionError(f"{c.what}: element type {code} of tensor {name!r} is not known")

@@ -11,6 +11,7 @@ Whatever it refuses is compressed as opaque bytes and comes back exactly all the
 
 from __future__ import annotations
 
+from codec.limits import EMPTY_TENSORS_MAX
 from codec.sources import opaque, safetensors
 from codec.sources.segment import Peek, Segment
 
@@ -33,6 +34,9 @@ def segments_of(peek: Peek, size: int | None) -> tuple[str, list[Segment]]:
     ('safetensors', [('', 0, 62), ('w', 62, 68)])
     """
     try:
-        return "safetensors", safetensors.parse(peek, size)
+        found = safetensors.parse(peek, size)
     except safetensors.NotSafetensorsError:
         return "opaque", opaque.parse(size)
+    if sum(s.size == 0 for s in found) > EMPTY_TENSORS_MAX:  # more than an index may list
+        return "opaque", opaque.parse(size)
+    return "safetensors", found
