@@ -38,7 +38,7 @@ class _Addresses:
         return self.array
 
     def add(self, layout: int, width: int) -> None:
-        """Compile the merge of a layout as a span's state names it: 4 bits a plane."""
+        """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0."""
         widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
         with self._lock:
             found = planes.merge_address(planes.code_of(widths), width)

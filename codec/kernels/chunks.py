@@ -17,6 +17,7 @@ from numba import njit
 
 from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.native import call, move
+from codec.kernels.planes import VECTOR_CODES
 from codec.kernels.tables import lay_out, read, read_lengths, unpack_choice
 
 #: Fields of a span's state.
@@ -160,7 +161,10 @@ def _span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
             return -1
         rows += count
         layout |= bits << (4 * p)
-    state[LAYOUT], state[ROWS] = layout, rows
+    state[LAYOUT], state[ROWS] = 0, rows
+    for k in range(VECTOR_CODES.size):
+        if VECTOR_CODES[k] == layout:
+            state[LAYOUT] = layout
     return at
 
 

@@ -329,7 +329,7 @@ def decode_address() -> int:
 
     def decode_at(src, size, starts, ends, tables, choice, tiles, tile, dst, n):  # type: ignore[no-untyped-def]
         words, first, last, out = carray(src, size), carray(starts, 4), carray(ends, 4), carray(dst, n)
-        return decode(words, first, last, carray(tables, 2048), carray(choice, tiles), tile, out, n)
+        return decode(words, first, last, carray(tables, 16 * 2048), carray(choice, tiles), tile, out, n)
 
     return address_of(decode_at, _DECODE_AT)
 
@@ -346,6 +346,6 @@ def encode_address() -> int:
 
     def encode_at(src, n, tile, choice, tiles, codes, out, size, sizes):  # type: ignore[no-untyped-def]
         data, rows, words = carray(src, n), carray(choice, tiles), carray(out, size)
-        return encode(data, n, tile, rows, carray(codes, 256), words, carray(sizes, 4))
+        return encode(data, n, tile, rows, carray(codes, 16 * 256), words, carray(sizes, 4))
 
     return address_of(encode_at, _ENCODE_AT)

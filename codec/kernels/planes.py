@@ -65,6 +65,19 @@ class Kernels:
     merge: Any
 
 
+def code_of(widths: tuple[int, ...]) -> int:
+    """The layout as a number: 4 bits a plane, low to high; 0 for one that has no vector way."""
+    code = 0
+    if widths in VECTOR_LAYOUTS and not config.DISABLE_JIT:
+        for width in reversed(widths):
+            code = code << 4 | width
+    return code
+
+
+#: The codes of those that have one.
+VECTOR_CODES: Final = np.array(sorted(filter(None, map(code_of, VECTOR_LAYOUTS))), np.int64)
+
+
 @cache
 def kernels_for(widths: tuple[int, ...]) -> Kernels:
     """The kernels for planes of these widths, low to high."""
@@ -465,15 +478,6 @@ def put_escapes(dst, ints, drops, shift, planes, payload, at, values, count):  #
 
 
 _U8, _I64 = types.CPointer(types.uint8), types.CPointer(types.int64)
-
-
-def code_of(widths: tuple[int, ...]) -> int:
-    """The layout as a number: 4 bits a plane, low to high; 0 for one that has no vector way."""
-    code = 0
-    if widths in VECTOR_LAYOUTS and not config.DISABLE_JIT:
-        for width in reversed(widths):
-            code = code << 4 | width
-    return code
 
 
 @cache

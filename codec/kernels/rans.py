@@ -312,7 +312,7 @@ def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, orde
     base = 0
     for t in range(choice.size):
         q = min(tile, n - base)
-        if step > 0:
+        if mode != PLAIN and step > 0:
             for line in range(base * step, (base + q) * step, 64):
                 _will_write(ahead + line)
         row = np.int64(choice[t]) * 4096
@@ -445,7 +445,7 @@ def decode_address() -> int:
     mode = _MODES[cpu.path()]
 
     def decode_at(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, ahead, step):  # type: ignore[no-untyped-def]
-        words, entries, out = carray(src, end), carray(table, 4096), carray(dst, n)
+        words, entries, out = carray(src, end), carray(table, 16 * 4096), carray(dst, n)
         rows, lane = carray(choice, tiles), carray(states, lanes)
         return _decode(mode, words, at, end, lanes, entries, rows, tile, lane, out, n, EXPAND, ahead, step)
 
@@ -467,7 +467,7 @@ def encode_address() -> int:
     if mode >= WIDE:
 
         def encode_at(src, n, tile, choice, tiles, table, lanes, states, out, size, top):  # type: ignore[no-untyped-def]
-            data, entries, words = carray(src, n), carray(table, 256), carray(out, size)
+            data, entries, words = carray(src, n), carray(table, 16 * 256), carray(out, size)
             rows, lane = carray(choice, tiles), carray(states, lanes)
             if top < 128 and lanes != 16:
                 return _encode(WIDE, 8, data, n, tile, rows, entries, lanes, lane, words, COMPRESS)
@@ -476,7 +476,7 @@ def encode_address() -> int:
         return address_of(encode_at, _ENCODE_AT)
 
     def encode_narrow(src, n, tile, choice, tiles, table, lanes, states, out, size, top):  # type: ignore[no-untyped-def]
-        data, entries, words = carray(src, n), carray(table, 256), carray(out, size)
+        data, entries, words = carray(src, n), carray(table, 16 * 256), carray(out, size)
         rows, lane = carray(choice, tiles), carray(states, lanes)
         return _encode(mode, 0, data, n, tile, rows, entries, lanes, lane, words, COMPRESS)
 

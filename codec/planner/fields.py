@@ -100,10 +100,11 @@ def choose_symbol(
     """
     varying = (found.every ^ found.common) & ((1 << dtype.mantissa_bits) - 1)
     tried = sum(1 << k for k in candidates)
-    k = kernel.choose_symbol(
+    chosen = kernel.choose_symbol(
         found.counts, finest, tried, dtype.mantissa_bits, elements, sampled, found.least, found.most, varying, exact,
         _room().ends,
     )  # fmt: skip
+    k = int(chosen)  # a numpy integer without the JIT
     if k < 0:
         return None
     low, high = _room().ends[:2].tolist()

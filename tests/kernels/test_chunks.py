@@ -1,0 +1,404 @@
+"""The quick way through a record against the careful one: the same bytes, the same refusals, and nothing beyond.
+
+Hashes are left out of it: each way is asked for the bytes that it would compare with the hash. What only the
+careful way does (zstd, very many planes or tables) is taken from it, so that neither may accept more than the other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import config
+
+from codec.decode import SpanDecoder
+from codec.errors import CodecError, CorruptFileError
+from codec.kernels import chunks, huffman, planes, rans
+from codec.stages import layout as layouts
+from codec.stages import plain, registry
+from codec.stages.geometry import Bytes, read_only
+from codec.stages.layout import Layout, Plane
+from codec.wire import Cursor
+from tests.spans import (
+    KINDS,
+    Span,
+    carefully,
+    chunked,
+    damaged,
+    hash_of,
+    lying,
+    made,
+    of_planes,
+    of_tables,
+    rare,
+    spans,
+    spoilt_spans,
+    written,
+)
+from tests.stages.payloads import FIT
+
+GUARD = 64
+#: Of all that is drawn in plain Python, too, where the first address is 0, which must not be that of a merge.
+CODERS = [rans.decode_address(), huffman.decode_address()]
+FILL = 0xA5
+#: More examples where most are refused at once.
+MANY = settings(max_examples=settings.default.max_examples * (1 if config.DISABLE_JIT else 10))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_zstd() -> Iterator[None]:
+    """No zstd in the careful way, since the quick one has none."""
+
+    def refuse(*_: object) -> int:
+        raise CorruptFileError("zstd is left out here")
+
+    with mock.patch.dict(registry.DECODERS, {plain.ZSTD: refuse}):
+        yield
+
+
+class Fence:
+    """Bytes that end where memory ends: reading behind them ends the process. (Where there is mprotect.)"""
+
+    def __init__(self, size: int) -> None:
+        page = mmap.PAGESIZE
+        self.size = -(-size // page) * page
+        self.map = mmap.mmap(-1, self.size + page)
+        self.array = np.frombuffer(self.map, np.uint8)
+        if sys.platform.startswith("linux"):
+            behind, none = ctypes.c_void_p(self.array.ctypes.data + self.size), 0
+            assert ctypes.CDLL(None).mprotect(behind, ctypes.c_size_t(page), none) == 0
+
+    def put(self, data: bytes) -> Bytes:
+        place = self.array[self.size - len(data) : self.size]
+        place[:] = np.frombuffer(data, np.uint8)
+        return read_only(place)
+
+
+class Quick:
+    """The kernel, with guards around everything it writes to."""
+
+    def __init__(self) -> None:
+        self.rooms: list[Bytes] = []
+        self.state = self.room(8 * chunks.STATE).view(np.int64)
+        self.tables = self.room(8 * chunks.MOST_TABLES * chunks.TABLE_WORDS).view(np.uint64)
+        self.scratch, self.small = self.room(chunks.SCRATCH), self.room(2 * chunks.MOST_TILES)
+        self.numbers, self.why = self.room(8 * chunks.NUMBERS).view(np.int64), self.room(8).view(np.int64)
+        self.known, self.zeros = np.array(CODERS, np.int64), np.zeros(1 << 14, np.uint8)
+        self.fence = Fence(1 << 20)
+
+    def room(self, size: int) -> Bytes:
+        self.rooms.append(np.full(size + 2 * GUARD, FILL, np.uint8))
+        return self.rooms[-1][GUARD : GUARD + size]
+
+    def untouched(self) -> bool:
+        return all((r[:GUARD] == FILL).all() and (r[-GUARD:] == FILL).all() for r in self.rooms)
+
+    def read_span(self, body: bytes) -> bool:
+        data = self.fence.put(body)
+        status = int(chunks.read_span(data, 0, data.size, self.state, self.tables))
+        assert status in (0, -1) and self.untouched()
+        return status == 0
+
+    def decode(self, body: bytes, length: int, number: int = -1, shift: int = 0) -> bytes | None:
+        """The bytes of one record's body, or None if it is declined. Output begins ``shift`` behind a multiple of 8."""
+        out = np.full(length + 2 * GUARD + shift, FILL, np.uint8)
+        first, stop = GUARD + shift, GUARD + shift + length
+        assert (out.ctypes.data + GUARD) % 8 == 0
+        data, hashes = self.fence.put(body), np.zeros(1, np.uint64)
+        jobs, unknown = np.array([[0, data.size, first, stop, number]], np.int64), 0
+        while True:
+            done = chunks.decode(
+                data, jobs, 0, self.state, self.tables, out, hashes, self.scratch, self.small, self.numbers, self.known,
+                self.zeros, self.why,
+            )  # fmt: skip
+            assert self.untouched() and (out[:first] == FILL).all() and (out[stop:] == FILL).all()
+            if self.why[0] != chunks.UNKNOWN:
+                break
+            unknown += 1
+            assert unknown == 1 and done == 0
+            self.learn()
+        if done == 0:
+            assert self.why[0] == chunks.DECLINED
+            return None
+        assert (done, self.why[0]) == (1, chunks.DONE)
+        assert int(hashes[0]).to_bytes(8, "little") in body
+        return out[first:stop].tobytes()
+
+    def learn(self) -> None:
+        """The merge that the state names, as codec.bulk does."""
+        code, width = int(self.state[chunks.LAYOUT]), int(self.state[chunks.WIDTH])
+        widths = tuple(code >> k & 15 for k in range(0, code.bit_length(), 4))
+        self.known = np.append(self.known, [code, width, planes.merge_address(planes.code_of(widths), width)])
+
+
+QUICK = Quick()
+
+
+@pytest.mark.parametrize("level", ["fast", "default"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_undamaged_records_go_the_quick_way(kind: str, level: str) -> None:
+    """All of them: the quick way cannot stop to work unnoticed."""
+    for rows, columns, tail in ((1, 1, b""), (5, 30, b"a"), (9, 304, b""), (40, 64, b"abc")):
+        span = made(kind, level, rows, columns, tail)
+        zstd = carefully(span.body, len(span.original)) is None
+        assert not zstd or columns == 64 or kind == "fp8"
+        assert QUICK.decode(span.body, len(span.original)) == (None if zstd else span.original)
+
+
+def test_the_kinds_are_of_all_kinds() -> None:
+    made_ones = [made(kind, level, 9, 304, b"x") for kind in KINDS for level in ("fast", "default")]
+    layouts_ = [s.layout for s in made_ones]
+    for field in ("drops", "escapes", "constant", "window", "tail"):
+        assert any(getattr(lay, field) for lay in layouts_) and not all(getattr(lay, field) for lay in layouts_)
+    assert {lay.width for lay in layouts_} == {1, 2, 4, 8}
+    tables = [p.tables for lay in layouts_ for p in lay.planes if p.tables is not None]
+    assert {t.stage for t in tables} == {2, 3} and max(t.count for t in tables) > 4
+
+
+@given(spans())
+def test_any_span(span: Span) -> None:
+    assert carefully(span.body, len(span.original)) in (None, span.original)
+    assert QUICK.decode(span.body, len(span.original)) == carefully(span.body, len(span.original))
+
+
+def alike(body: bytes, length: int) -> bytes | None:
+    """What both ways make of it."""
+    found, wanted = QUICK.decode(body, length), carefully(body, length)
+    if wanted is not None and rare(SpanDecoder(body, "test").layout):
+        assert found is None
+    else:
+        assert found == wanted
+    return wanted
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp32", "fp64", "small integers", "bytes", "fp8"])
+def test_elements_that_are_not_aligned_are_declined(kind: str) -> None:
+    """Whole bytes have no alignment."""
+    span = made(kind, "default", 5, 30)
+    for shift in range(9):
+        fits = shift % span.layout.width == 0
+        assert QUICK.decode(span.body, len(span.original), shift=shift) == (span.original if fits else None)
+
+
+@pytest.mark.parametrize(("count", "taken"), [(1, True), (8, True), (15, True), (16, False), (64, False)])
+def test_many_planes(count: int, taken: bool) -> None:
+    span = of_planes(count)
+    assert carefully(span.body, len(span.original)) == span.original
+    assert QUICK.decode(span.body, len(span.original)) == (span.original if taken else None)
+
+
+@pytest.mark.parametrize(("counts", "taken"), [((16, 16, 16), True), ((16, 16, 16, 1), False), ((16,) * 4, False)])
+def test_many_tables(counts: tuple[int, ...], taken: bool) -> None:
+    span = of_tables(counts)
+    assert carefully(span.body, len(span.original)) == span.original
+    assert QUICK.decode(span.body, len(span.original)) == (span.original if taken else None)
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "fp64", "small integers"])
+def test_a_layout_without_a_merge_is_named(kind: str) -> None:
+    """The state says which; nothing is done before there is one."""
+    span, quick = made(kind, "default", 9, 304), Quick()
+    assert quick.known.tolist() == CODERS
+    assert quick.decode(span.body, len(span.original)) == span.original
+    code = planes.code_of(tuple(p.width for p in span.layout.planes))
+    assert quick.known[2:4].tolist() == [code, span.layout.width] and quick.known.size == 5
+    assert quick.decode(span.body, len(span.original)) == span.original
+    assert quick.known.size == 5
+
+
+def lone_symbol(states: bytes, words: bytes) -> Span:
+    """One byte, 7, in stage 2, with a table of two symbols that gives it the slots 2048 to 4095."""
+    counts = np.zeros((1, 256), np.int64)
+    counts[0, [6, 7]] = 50
+    tables = FIT[2](counts, 1)
+    assert tables.encoder[7] == 2048 << 12 | 2048
+    payload = bytes((2, len(words) // 2)) + states + words
+    return Span(b"\7", Layout(1, 0, 1, 1, 1, (Plane(0, 8, tables),)), hash_of(b"\7") + payload)
+
+
+def lies() -> Iterator[tuple[str, Layout, bytes]]:
+    """What random damage hardly ever finds; all of it would decode without the check that refuses it."""
+    some, half, stored = bytes(range(8)), Plane(0, 4), b"\0" + bytes(4)
+    plain_ = Layout(8, 0, 1, 8, 8, (Plane(0, 8),))
+    yield "a window without planes", replace(plain_, planes=(), window=0), b""
+    yield "escapes without planes", replace(plain_, planes=(), escapes=True), bytes(4)
+    yield "a window over a plane of 4 bits", replace(plain_, planes=(half,), window=1), stored
+    yield "more planes than an element has bits", replace(plain_, planes=(half, Plane(6, 4))), 2 * stored
+    yield "planes out of order", replace(plain_, planes=(Plane(4, 4), half)), 2 * stored
+    tables = of_tables((1,)).layout.planes[0].tables
+    for count in (17, 31):
+        many = replace(tables, count=count, raw=tables.raw * count)
+        yield f"{count} tables", replace(plain_, planes=(Plane(0, 8, many),)), b"\0" + some
+    yield "a drop of more planes than there are", replace(plain_, drops=True), b"\1\2"
+    yield "a tile that is too small", replace(plain_, tile=7, chunk=7 * 9), b"\0" + some
+    yield "a chunk that ends within a tile", replace(plain_, chunk=9), b"\0" + some
+    three = replace(plain_, length=3, planes=(half,))
+    yield "stored bits that no element uses", three, b"\0\x21\x43"
+    yield "a constant in bits that no element uses", three, b"\1\x11"
+    yield "a plane without bytes that is stored", replace(plain_, drops=True), b"\1\1\0"
+    yield "a plane without bytes that is constant 1", replace(plain_, drops=True), b"\1\1\1\1"
+    tail = replace(plain_, length=1, width=2)
+    yield "a plane without elements that is stored", tail, b"\0" + b"t"
+    yield "drops of no tile that are stored", replace(tail, drops=True), b"\0" + b"\1\0" + b"t"
+    yield "drops of no tile that are not 0", replace(tail, drops=True), b"\1\1" + b"\1\0" + b"t"
+    escape = (1).to_bytes(4, "little") + (3).to_bytes(4, "little") + b"\7\0"
+    yield "an escape where the last plane is not 0", replace(plain_, escapes=True), escape + b"\0" + some
+    yield (
+        "an escape in a tile without the last plane",
+        replace(plain_, escapes=True, drops=True),
+        (b"\1\1" + escape + b"\1\0"),
+    )
+    lone = lone_symbol((65536 + 2048).to_bytes(4, "little"), b"")
+    for name, state, words in (
+        ("a word too many", 2 * 65536 + 2048, b"\0\0"),
+        ("a state below 65536", 2048 + 1, b"\0\0"),
+        ("a last state above 65536", 3 * 65536 + 2048, b""),
+    ):
+        yield name, lone.layout, lone_symbol(state.to_bytes(4, "little"), words).chunk[8:]
+    tables = FIT[3](np.ones((1, 256), np.int64), 1)  # taken for one of stage 2, it gives a slot 1 x 0 + 1
+    slot = next(k for k, entry in enumerate(tables.decoder.view(np.uint32).tolist()) if entry >> 8 == 1)
+    lay = replace(plain_, length=1, planes=(Plane(0, 8, tables),))
+    yield "tables of another stage", lay, b"\2\1" + (65536 + slot).to_bytes(4, "little") + b"\0\0"
+
+
+@pytest.mark.parametrize(("lay", "chunk"), [pytest.param(*rest, id=name) for name, *rest in lies()])
+def test_lies_are_refused(lay: Layout, chunk: bytes) -> None:
+    assert alike(layouts.encode(lay) + bytes(8) + chunk, lay.length) is None
+
+
+def test_what_is_nearly_a_lie() -> None:
+    span = lone_symbol((2 * 65536 + 2048).to_bytes(4, "little"), b"")
+    assert alike(span.body, 1) == b"\7"
+    escape = (1).to_bytes(4, "little") + (3).to_bytes(4, "little") + b"\7\0"
+    lay = Layout(8, 0, 1, 8, 8, (Plane(0, 8),), escapes=True)
+    assert alike(layouts.encode(lay) + bytes(8) + escape + b"\1\0", 8) == b"\0\0\0\7\0\0\0\0"
+    lay = Layout(8, 0, 1, 8, 8, (Plane(0, 8),), drops=True)
+    assert alike(layouts.encode(lay) + bytes(8) + b"\1\1\1\0", 8) == bytes(8)
+    lay = Layout(1, 0, 2, 8, 8, (Plane(0, 8),), drops=True)
+    assert alike(layouts.encode(lay) + bytes(8) + b"\1\0\1\0t", 1) == b"t"
+    lay = Layout(3, 0, 1, 8, 8, (Plane(0, 4),))
+    assert alike(layouts.encode(lay) + bytes(8) + b"\0\x21\x03", 3) == b"\1\3\2"
+
+
+@given(st.integers(0, 2**32), st.data())
+@MANY
+def test_any_layout(seed: int, data: st.DataObject) -> None:
+    """Also those that no encoder writes, as they are and damaged."""
+    span = written(seed)
+    assert alike(span.body, span.layout.length) is not None
+    alike(damaged(data.draw, span.body, len(span.head)), span.layout.length)
+
+
+@given(spoilt_spans(), st.sampled_from([0, 0, 0, 1, -1]))
+@MANY
+def test_spoilt_spans(drawn: tuple[Span, bytes], more: int) -> None:
+    span, body = drawn
+    alike(body, len(span.original) + more)
+    try:
+        length = SpanDecoder(body, "test").layout.length
+    except CodecError:
+        return
+    if length < 1 << 20:
+        alike(body, length)
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp32, some rows fp16", "bf16 with escapes", "opaque", "fp16"])
+def test_every_flipped_bit_and_every_cut(kind: str) -> None:
+    span = made(kind, "fast", 2, 256 if "rows" in kind and not config.DISABLE_JIT else 20, b"x")
+    length, body, accepted = len(span.original), bytearray(span.body), 0
+    front, few = 8 * (len(span.head) + 60), 37 if config.DISABLE_JIT else 1
+    for bit in [*range(0, min(front, 8 * len(body)), few), *range(front, 8 * len(body), 41 * few)]:
+        body[bit >> 3] ^= 1 << (bit & 7)
+        accepted += alike(bytes(body), length) is not None
+        body[bit >> 3] ^= 1 << (bit & 7)
+    assert accepted >= 64 // few  # the bits of the hash, at least
+    for end in range(0, len(body), few if len(body) < 300 else 7 * few):
+        assert alike(bytes(body[:end]), length) is None
+    assert alike(bytes(body) + b"\0", length) is None
+
+
+def chunk_alike(decoder: SpanDecoder, number: int, body: bytes, length: int) -> bytes | None:
+    found = QUICK.decode(body, length, number)
+    assert found == carefully(decoder, length, number, body)
+    return found
+
+
+@given(spans(), st.integers(2, 4), st.data())
+@MANY
+def test_chunk_records(span: Span, count: int, data: st.DataObject) -> None:
+    """Chunks of a span that was read once: as they are, damaged, and where they don't belong."""
+    several = chunked(span, count)
+    if several is None:
+        return
+    head, bodies, original = several
+    decoder = SpanDecoder(head, "test")
+    assert QUICK.read_span(head)
+    for k in data.draw(st.permutations(range(count))):
+        first, stop = decoder.layout.chunk_range(k)
+        if chunk_alike(decoder, k, bodies[k], stop - first) is not None:
+            assert chunk_alike(decoder, k, bodies[k], stop - first) == original[first:stop]
+            assert QUICK.decode(bodies[k], stop - first + 1, k) is None
+            assert QUICK.decode(bodies[k], stop - first, k + 1) is None
+        chunk_alike(decoder, k, damaged(data.draw, bodies[k], 9), stop - first)
+        number = data.draw(st.sampled_from([b"\x05", b"\x80\x00", b"\x81\x00", b"\xff\xff\xff\x7f", b""]))
+        chunk_alike(decoder, k, number + bodies[k][1:], stop - first)
+    assert QUICK.decode(bytes((count,)) + bodies[-1][1:], len(original) - first, count) is None
+
+
+def heads_alike(head: bytes) -> None:
+    """A span record without chunk is read as the careful way reads it, or is left to it."""
+    read = QUICK.read_span(head)
+    try:
+        lay = SpanDecoder(head, "test").layout
+    except CodecError:
+        assert not read
+        return
+    if rare(lay) or (lay.chunks == 1 and not read):  # whether a lone chunk follows is not asked there
+        assert not read
+        return
+    assert read
+    fold = 8 * lay.width - 1 if lay.fold is None else lay.fold
+    state = QUICK.state
+    assert state[[chunks.LENGTH, chunks.WIDTH, chunks.TILE, chunks.CHUNK, chunks.PLANES]].tolist() == [
+        lay.length, lay.width, lay.tile, lay.chunk, len(lay.planes),
+    ]  # fmt: skip
+    assert state[[chunks.FOLD, chunks.WINDOW]].tolist() == [fold, lay.window or 0]
+    assert int(state[chunks.CONSTANT]) % (1 << 64) == lay.constant
+    tables = [p.tables for p in lay.planes if p.tables is not None]
+    assert state[chunks.ROWS] == sum(t.count for t in tables)
+    at = 0
+    for t in tables:
+        for k in range(t.count):
+            wanted = t.decoder.view(np.uint64)[k * 2048 : (k + 1) * 2048]
+            assert (QUICK.tables[at : at + 2048] == wanted).all()
+            at += 2048
+
+
+@given(st.data())
+@MANY
+def test_spoilt_span_records_without_chunk(data: st.DataObject) -> None:
+    span = data.draw(spans())
+    several = chunked(span, 2)
+    lay = layouts.decode(Cursor(several[0], "test")) if several is not None else replace(span.layout, length=1 << 22)
+    if data.draw(st.booleans()):
+        lay = lying(data.draw, lay)
+    head = layouts.encode(lay)
+    heads_alike(head)
+    heads_alike(damaged(data.draw, head, 0))
+
+
+def test_layouts_without_a_vector_way_share_a_merge() -> None:
+    """Else a file could show a new one with each record, and the list of them would grow for ever."""
+    quick = Quick()
+    for count in (3, 5, 7):
+        span = of_planes(count)
+        assert quick.decode(span.body, len(span.original)) == span.original
+    assert quick.known[2:].reshape(-1, 3)[:, :2].tolist() == [[0, 1]]
