@@ -1,6 +1,7 @@
 # Everything runs in .venv, which these rules make from any Python 3.11 or later.
 #   make demo            a real model: compressed, restored, compared with zstd
 #   make test            lint, types and every test
+#   make faults          the command killed at 200 random moments, and ended at every line that makes a file (10 minutes)
 #   make bench           every codec on every file; BENCH=--quick for a few minutes' worth
 #   make PYTHON=python3.13 test
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test lint types tests bench clean
+.PHONY: help demo test lint types tests faults bench clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -24,12 +25,17 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(RUN) -m mypy
 
-# The whole suite as it runs for a user; then the kernels and the stages on the portable path, as on a
+# The whole suite as it runs for a user; then the kernels, the stages and what is written on the portable path, as on a
 # CPU without AVX-512; then the kernels as plain Python, where bounds are checked by numpy.
 tests: $(VENV)/.dev
 	$(RUN) -m pytest -q
-	CODEC_KERNELS=portable $(RUN) -m pytest -q tests/kernels tests/stages
+	CODEC_KERNELS=portable $(RUN) -m pytest -q tests/kernels tests/stages tests/test_bulk.py tests/test_stability.py
 	CODEC_KERNELS=portable NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels
+
+faults: $(VENV)/.dev
+	$(RUN) -m tests.faults.run --kills 200 --signals 48
+	$(RUN) -m tests.faults.points kill
+	$(RUN) -m tests.faults.points interrupt-instructions
 
 bench: $(VENV)/.bench
 	$(RUN) -m bench.run $(BENCH)
