@@ -21,7 +21,7 @@ from codec.access import FileSource, opened
 from codec.container.index import TensorEntry, tensor_offsets
 from codec.dtypes import DTYPES, DType
 from codec.engine import in_order, thread_count
-from codec.errors import CorruptFileError
+from codec.errors import CorruptFileError, LimitExceededError
 from codec.limits import SAFETENSORS_HEADER_MAX
 from codec.reader import Task, WeftFile, room_for
 from codec.report import Report
@@ -257,8 +257,8 @@ class TensorSlice:
 
     def __getitem__(self, index: Any) -> Any:
         t = self._tensor
-        steps = _steps(index, t.shape)
         shape, width = _stored_shape(t)
+        steps = _steps(index, t.shape)
         if DTYPES[t.dtype].bits % 8:
             inner = slice(-1, None) if len(shape) == len(t.shape) else slice(None)
             if steps[inner] != [(0, n, 1) for n in t.shape][inner]:
@@ -328,8 +328,10 @@ def _size(tensor: TensorEntry) -> int:
 
 
 def _stored_shape(tensor: TensorEntry) -> tuple[tuple[int, ...], int]:
-    """(shape of the numpy array, bytes in one element of it)."""
+    """(shape of the numpy array, bytes in one element of it). Raises LimitExceededError if no array can have it."""
     dtype, shape = DTYPES[tensor.dtype], tensor.shape
+    if prod(n for n in shape if n) * max(1, dtype.bits // 8) >= 1 << 63:  # with a 0 among them: others fail where they are allocated
+        raise LimitExceededError(f'tensor "{tensor.name}": shape {list(shape)} is more than an array can have')
     if dtype.bits % 8 == 0:
         return shape, dtype.bits // 8
     row = shape[-1] * dtype.bits if shape else 0

@@ -374,3 +374,12 @@ def test_damage_names_the_tensor() -> None:
         assert f.get_tensor("v").tolist() == [1, 1, 1]
         with pytest.raises(codec.CorruptFileError):
             f.get_tensor("w")
+
+
+def test_a_shape_that_no_array_can_have() -> None:
+    """Valid: it holds nothing, since one dimension is 0."""
+    vector = Path(__file__).resolve().parents[1] / "format_spec" / "vectors" / "valid" / "tensors-huge-product.weft"
+    with codec.safe_open(vector) as f:
+        for read in (lambda: f.get_tensor("a"), lambda: f.get_slice("a")[:]):
+            with pytest.raises(codec.LimitExceededError, match="more than an array can have"):
+                read()
