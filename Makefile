@@ -2,14 +2,16 @@
 #   make demo            a real model: compressed, restored, compared with zstd
 #   make test            lint, types and every test
 #   make faults          the command killed at 200 random moments, and ended at every line that makes a file (10 minutes)
+#   make fuzz            hostile input for long: FUZZ_SECONDS=600 for each of nine targets
 #   make bench           every codec on every file; BENCH=--quick for a few minutes' worth
 #   make PYTHON=python3.13 test
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+FUZZ_SECONDS ?= 600
 
-.PHONY: help demo test lint types tests faults bench clean
+.PHONY: help demo test lint types tests faults fuzz bench clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -36,6 +38,12 @@ faults: $(VENV)/.dev
 	$(RUN) -m tests.faults.run --kills 200 --signals 48
 	$(RUN) -m tests.faults.points kill
 	$(RUN) -m tests.faults.points interrupt-instructions
+
+# Guided by coverage where atheris has a wheel, else by mutation alone; then every position and many more seeds.
+fuzz: $(VENV)/.dev
+	-$(RUN) -m pip install --quiet --only-binary :all: atheris
+	$(RUN) -m tests.fuzz --seconds $(FUZZ_SECONDS)
+	HOSTILE_ALL=1 GUARD_SCALE=30 $(RUN) -m pytest -q tests/hostile
 
 bench: $(VENV)/.bench
 	$(RUN) -m bench.run $(BENCH)

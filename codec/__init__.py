@@ -23,12 +23,13 @@ from codec.errors import (
     TruncatedFileError,
     UnsupportedVersionError,
 )
-from codec.report import Estimate, FileInfo, Report, TensorInfo
+from codec.report import Damage, Estimate, FileInfo, LostTensor, Piece, RecoveryReport, Report, TensorInfo
 
 if TYPE_CHECKING:
     from codec.estimate import estimate_file
     from codec.files import compress, compress_file, decompress, decompress_file, decompress_into, verify_file
     from codec.inspection import inspect_file
+    from codec.recovery import recover_file
     from codec.tensors import load_file, safe_open, save_file
     from codec.warm import kernels_are_cached
 
@@ -42,6 +43,7 @@ _LAZY = {
     "inspect_file": "codec.inspection",
     "kernels_are_cached": "codec.warm",
     "load_file": "codec.tensors",
+    "recover_file": "codec.recovery",
     "safe_open": "codec.tensors",
     "save_file": "codec.tensors",
     "verify_file": "codec.files",
@@ -50,11 +52,15 @@ _LAZY = {
 __all__ = [
     "CodecError",
     "CorruptFileError",
+    "Damage",
     "Estimate",
     "FileInfo",
     "LimitExceededError",
+    "LostTensor",
     "MismatchError",
     "NotWeftError",
+    "Piece",
+    "RecoveryReport",
     "Report",
     "SourceChangedError",
     "TensorInfo",
@@ -70,6 +76,7 @@ __all__ = [
     "inspect_file",
     "kernels_are_cached",
     "load_file",
+    "recover_file",
     "safe_open",
     "save_file",
     "verify_file",

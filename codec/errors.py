@@ -9,9 +9,19 @@ True
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codec.report import Damage
+
 
 class CodecError(Exception):
-    """Base of all errors about the content of a file or a blob."""
+    """Base of all errors about the content of a file or a blob.
+
+    ``damage`` is set by :func:`codec.verify_file`: where the first damage is.
+    """
+
+    damage: Damage | None = None
 
 
 class NotWeftError(CodecError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import math
 import os
@@ -16,13 +18,20 @@ from codec import reader, writer
 from codec.access import BytesSource, FileSource, opened
 from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
-from codec.errors import CorruptFileError, MismatchError, SourceChangedError
+from codec.errors import (
+    CodecError,
+    CorruptFileError,
+    MismatchError,
+    SourceChangedError,
+    TruncatedFileError,
+    UnsupportedVersionError,
+)
 from codec.limits import DIMENSIONS_MAX
 from codec.memory import MemorySink, new_bytes
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.stages.geometry import working
-from codec.storage import AtomicFile, BytesOriginal, StreamOriginal
+from codec.storage import AtomicFile, BytesOriginal, StreamOriginal, differ
 from codec.streaming import decode_stream
 
 SUFFIX = ".weft"
@@ -166,7 +175,7 @@ def compress_file(
         if dst is not None and hasattr(dst, "write"):
             return run(_writer_of(dst))
         target = os.fspath(dst) if dst is not None else os.fspath(_path(src)) + SUFFIX
-        _differ(src, target)
+        differ(src, target)
         with AtomicFile(target, force=force, mode=before.st_mode if size is not None and before else None) as out:
             return run(out.write)
 
@@ -192,7 +201,7 @@ def decompress_file(
             return _decompress_stream(file, name, src, dst, progress, force, began)
         held = reader.WeftFile(FileSource(file, name))
         target = os.fspath(dst) if dst is not None else _without_suffix(os.fspath(_path(src)))
-        _differ(src, target)
+        differ(src, target)
         total, done = held.index.original, 0
         lock = threading.Lock()
         with AtomicFile(target, force=force, mode=os.fstat(file.fileno()).st_mode) as out:
@@ -238,17 +247,32 @@ def _decompress_stream(
 def verify_file(
     path: PathOrFile, *, against: PathOrFile | None = None, threads: int | None = None, progress: Progress | None = None
 ) -> Report:
-    """Decode everything, check every checksum and the SHA-256, write nothing.
+    """Decode everything, check all that the format can check and the SHA-256, write nothing.
 
-    ``against``: compare with an original, byte for byte. Raises the errors of codec.errors; MismatchError if
-    ``against`` differs, naming the first byte.
+    ``against``: compare with an original, byte for byte. Raises the errors of codec.errors, whose ``damage`` then says
+    which tensor and which bytes are damaged first, in the order of the file, even if the index itself is damaged;
+    MismatchError if ``against`` differs, naming the first byte; OSError.
+
+    >>> import codec, io
+    >>> blob = bytearray(codec.compress(bytes(range(64)), dtype="uint8"))
+    >>> blob[40] ^= 1
+    >>> try:
+    ...     codec.verify_file(io.BytesIO(blob))
+    ... except codec.CorruptFileError as error:
+    ...     error.damage.tensor, error.damage.begin, error.damage.end, error.damage.record
+    ('data', 0, 64, 16)
     """
-    import hashlib
+    from codec import diagnosis
 
     began = time.perf_counter()
     workers = thread_count(threads)
-    with opened(path) as (file, name):
-        held = reader.WeftFile(FileSource(file, name))
+    with opened(path) as (file, name), contextlib.ExitStack() as stack:
+        source = FileSource(file, name)
+        other = stack.enter_context(opened(against)) if against is not None else None
+        try:
+            held = reader.WeftFile(source)
+        except CodecError as e:
+            raise diagnosis.first_damage(source, e) from None
         sha, done = hashlib.sha256(), 0
 
         def work(task: reader.Task) -> tuple[reader.Task, Any]:
@@ -256,16 +280,18 @@ def verify_file(
             held.run(task, out)
             return task, out
 
-        with opened(against) if against is not None else opened(file) as (other, other_name):
+        try:
             for task, out in in_order(held.tasks(), work, workers):
-                if against is not None:
-                    _same(out, other, other_name, name, task.begin)
+                if other is not None:
+                    _same(out, *other, name, task.begin)
                 sha.update(out)
                 done += out.size
                 if progress is not None:
                     progress(done, held.index.original)
-            if against is not None and other.read(1):
-                raise MismatchError(f"{name}: its original has {held.index.original} bytes, {other_name} has more")
+        except (CorruptFileError, TruncatedFileError, UnsupportedVersionError) as e:
+            raise diagnosis.first_damage(source, e, held, done) from None
+        if other is not None and other[0].read(1):
+            raise MismatchError(f"{name}: its original has {held.index.original} bytes, {other[1]} has more")
         if held.index.sha256 and sha.digest() != held.index.sha256:
             raise CorruptFileError(
                 f"{name}: SHA-256 of the original is {held.index.sha256.hex()}, decoded bytes give {sha.hexdigest()}"
@@ -287,12 +313,6 @@ def _status(file: Any) -> os.stat_result | None:
         return os.fstat(file.fileno())
     except (OSError, AttributeError):
         return None
-
-
-def _differ(src: Any, target: Any) -> None:
-    """An original is never replaced by its own result."""
-    if not hasattr(src, "read") and os.path.exists(target) and os.path.samefile(src, target):
-        raise FileExistsError(17, "input and output are the same file", os.fsdecode(target))
 
 
 def _state(status: os.stat_result | None) -> tuple[int, int] | None:

@@ -64,6 +64,76 @@ class FileInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """Where a weft file is damaged.
+
+    ``tensor``: its name; None if the bytes belong to none, or it is not known. ``begin`` and ``end``: the bytes of the
+    original that are concerned; None where none are, or it is not known. ``record`` and ``record_end``: the damaged
+    bytes of the weft file itself: a record, the header or the trailer; the end is None if it is not known.
+    """
+
+    tensor: str | None
+    begin: int | None
+    end: int | None
+    record: int
+    record_end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LostTensor:
+    """A tensor that could not be recovered: bytes begin..end of the original, of which those in ``gone`` are lost."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+    gone: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Sound bytes whose place in the original is not known: a tensor of one dimension in the output. ``record`` is the
+    offset of their span record in the weft file.
+    """
+
+    name: str
+    dtype: str
+    size: int
+    record: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """Result of recovering one file.
+
+    ``form`` is "original", "safetensors" or "bytes" (see :func:`codec.recover_file`). ``original_bytes`` is None if not
+    known. ``recovered_bytes``: bytes of the original in the output. ``index``: whether the index could be read.
+    ``sha256_matches`` is None where there was nothing to compare. ``saved``: names of the tensors that are sound.
+    ``lost_ranges``: bytes of the original that are not sound or have no place; the end of the last is None if nobody
+    knows where the original ended. ``notes``: what else is wrong with the file.
+    """
+
+    form: str
+    original_bytes: int | None
+    recovered_bytes: int
+    stored_bytes: int
+    seconds: float
+    index: bool
+    sha256_matches: bool | None
+    saved: tuple[str, ...]
+    lost: tuple[LostTensor, ...]
+    lost_ranges: tuple[tuple[int, int | None], ...]
+    pieces: tuple[Piece, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether the output is the original, byte for byte."""
+        return self.form == "original" and self.sha256_matches is not False
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """Predicted result of compressing a file, from a sample. ``sampled_bytes`` is how much of it was coded."""
 

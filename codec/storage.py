@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import stat
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from codec.stages.geometry import Bytes, view
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 #: Written bytes after which a background thread asks the system to begin writing them to the disk.
 _SYNC_EVERY: Final = 1 << 26
@@ -56,6 +64,8 @@ class StreamOriginal:
             if at == out.size:
                 out = np.concatenate([out, np.empty(min(size - at, at), np.uint8)])
             got = self._stream.readinto(out.data[at:])  # type: ignore[attr-defined]
+            if got is None:  # which is not the end: taken for it, the rest would be lost without a word
+                raise BlockingIOError(11, "input has no bytes now; it must be blocking", str(self._stream))
             if not got:
                 break
             at += got
@@ -74,10 +84,18 @@ class StreamOriginal:
         return self.read(size).tobytes()
 
 
+def differ(src: Any, target: Any) -> None:
+    """Raise FileExistsError if an input would be replaced by its own output. ``src`` may be a file object."""
+    if not hasattr(src, "read") and os.path.exists(target) and os.path.samefile(src, target):
+        raise FileExistsError(17, "input and output are the same file", os.fsdecode(target))
+
+
 class AtomicFile:
     """A new file that appears under its name only when complete and on the disk.
 
-    Until then it has a temporary name beside it, which is gone in the end, whatever happens.
+    Until then it has a temporary name beside it, which is gone in the end, whatever happens. A process that is killed
+    can't see to that: what it left is removed when a file of the same name is made next. A temporary file is locked for
+    as long as its owner lives, so one that can be locked is nobody's; where there are no locks, nothing is removed.
 
     Raises FileExistsError if the name is taken and ``force`` is false, at the start and at the end.
     """
@@ -85,23 +103,29 @@ class AtomicFile:
     def __init__(self, path: str | os.PathLike[str], *, force: bool = False, mode: int | None = None) -> None:
         self.path = os.fsdecode(path)
         self._force = force
-        if not force and os.path.lexists(self.path):
-            raise FileExistsError(17, "output exists; use --force (force=True) to replace it", self.path)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(21, "output is a folder", self.path)
+        self.fd, self.temporary, self._owner = -1, "", os.getpid()
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
+        self._sync_error: OSError | None = None
         folder, base = os.path.split(self.path)
         self._folder = folder or "."
         # a long name must leave room for the suffix: file systems end at 255 bytes
         start = os.fsencode(base)[:80].decode("utf-8", "ignore")
-        self._temporary = os.path.join(self._folder, f".{start}.{secrets.token_hex(6)}.tmp")
+        _remove_abandoned(self._folder, start)
+        if not force and os.path.lexists(self.path):
+            raise FileExistsError(17, "output exists; use --force (force=True) to replace it", self.path)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(21, "output is a folder", self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        try:
-            self.fd = os.open(self._temporary, flags, 0o666)
-        except OSError as e:
-            raise type(e)(e.errno, e.strerror, self.path) from None
-        self._unsynced = 0
-        self._syncing: threading.Thread | None = None
-        self._sync_error: OSError | None = None
+        while True:
+            self.temporary = os.path.join(self._folder, f".{start}.{secrets.token_hex(6)}.tmp")
+            try:
+                self.fd = os.open(self.temporary, flags, 0o666)
+            except OSError as e:
+                raise type(e)(e.errno, e.strerror, self.path) from None
+            if _held(self.fd, self.temporary):
+                break
+            self._remove()
         if mode is not None:
             with contextlib.suppress(OSError):
                 os.fchmod(self.fd, mode & 0o777)
@@ -110,17 +134,19 @@ class AtomicFile:
         """Append."""
         rest = memoryview(data).cast("B")
         size = len(rest)
-        while len(rest):
-            rest = rest[os.write(self.fd, rest) :]
+        with _named(self.path):
+            while len(rest):
+                rest = rest[os.write(self.fd, rest) :]
         self._written(size)
 
     def write_at(self, data: Any, offset: int) -> None:
         """Write at an offset; from any thread."""
         rest = memoryview(data).cast("B")
         size = len(rest)
-        while len(rest):
-            done = os.pwrite(self.fd, rest, offset)
-            rest, offset = rest[done:], offset + done
+        with _named(self.path):
+            while len(rest):
+                done = os.pwrite(self.fd, rest, offset)
+                rest, offset = rest[done:], offset + done
         self._written(size)
 
     def _written(self, size: int) -> None:
@@ -144,16 +170,16 @@ class AtomicFile:
             raise self._sync_error
         os.fsync(self.fd)
         if self._force:
-            os.replace(self._temporary, self.path)
+            os.replace(self.temporary, self.path)
         else:
             try:
-                os.link(self._temporary, self.path)
+                os.link(self.temporary, self.path)
             except FileExistsError:
                 raise FileExistsError(17, "output appeared meanwhile; it was left alone", self.path) from None
             except OSError:  # no hard links here
                 if os.path.lexists(self.path):
                     raise FileExistsError(17, "output appeared meanwhile; it was left alone", self.path) from None
-                os.rename(self._temporary, self.path)
+                os.rename(self.temporary, self.path)
         with contextlib.suppress(OSError):
             folder = os.open(self._folder, os.O_RDONLY)
             try:
@@ -169,11 +195,78 @@ class AtomicFile:
     ) -> None:
         try:
             if kind is None:
-                self.commit()
+                with _named(self.path):
+                    self.commit()
         finally:
-            # first what must not be left behind: a second Ctrl-C may cut the rest short
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)
-            if self._syncing is not None:
-                self._syncing.join()
-            os.close(self.fd)
+            self._remove()
+
+    def __del__(self) -> None:
+        """Remove what an interrupt between two instructions left: before the block begins, or while it ends."""
+        if getattr(self, "temporary", "") and self._owner == os.getpid():
+            self._remove()
+
+    def _remove(self) -> None:
+        # first what must not be left behind: a second Ctrl-C may cut the rest short
+        with contextlib.suppress(OSError):
+            os.unlink(self.temporary)
+        if self._syncing is not None:
+            self._syncing.join()
+        fd, self.fd, self.temporary = self.fd, -1, ""
+        if fd >= 0:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Give errors of a descriptor the name of its file: a disk that fails under the output is not the input's."""
+    try:
+        yield
+    except OSError as e:
+        if e.filename is not None or e.errno is None:
+            raise
+        raise type(e)(e.errno, e.strerror, path) from None
+
+
+def _held(fd: int, path: str) -> bool:
+    """Lock a new temporary file. False if it was taken for abandoned before it was locked."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this file system has no locks, so nothing is removed there
+        return True
+    return _is_at(fd, path)
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Whether an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_abandoned(folder: str, start: str) -> None:
+    """Remove the temporary files of outputs whose names begin so, where no living process holds them."""
+    if fcntl is None:
+        return
+    name_of_one = re.compile(rf"\.{re.escape(start)}\.[0-9a-f]{{12}}\.tmp", re.DOTALL)
+    try:
+        found = [name for name in os.listdir(folder) if name_of_one.fullmatch(name)]
+    except OSError:  # which whoever makes a file there will be told
+        return
+    for name in found:
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                continue
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                # shared, as a file opened for reading can be locked everywhere; an owner's lock excludes it
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if _is_at(fd, path):
+                    os.unlink(path)
+            finally:
+                os.close(fd)

@@ -330,7 +330,8 @@ def _size(tensor: TensorEntry) -> int:
 def _stored_shape(tensor: TensorEntry) -> tuple[tuple[int, ...], int]:
     """(shape of the numpy array, bytes in one element of it). Raises LimitExceededError if no array can have it."""
     dtype, shape = DTYPES[tensor.dtype], tensor.shape
-    if prod(n for n in shape if n) * max(1, dtype.bits // 8) >= 1 << 63:  # with a 0 among them: others fail where they are allocated
+    # There is a 0 among them: shapes that hold something are paid for by the file.
+    if prod(n for n in shape if n) * max(1, dtype.bits // 8) >= 1 << 63:
         raise LimitExceededError(f'tensor "{tensor.name}": shape {list(shape)} is more than an array can have')
     if dtype.bits % 8 == 0:
         return shape, dtype.bits // 8

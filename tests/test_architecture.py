@@ -36,6 +36,8 @@ FLOORS = (
     ("codec.encode", "codec.decode", "codec.bulk"),
     (
         "codec.reader",
+        "codec.recovery",
+        "codec.diagnosis",
         "codec.streaming",
         "codec.writer",
         "codec.inspection",

@@ -14,7 +14,8 @@ from codec.cli.folders import MODEL_PATTERNS, SMALL
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    the input is bad: corrupt, truncated, not supported
+  1    the input is bad: corrupt, truncated, not supported (recover: something
+       is lost; what is not has been written)
   2    the command line is wrong
   3    the environment failed: disk full, no permission, no such file, or the
        output exists already and --force was not given
@@ -87,6 +88,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     _decompress(command("decompress", "give the original files and folders back", _DECOMPRESS_EXAMPLES))
     _inspect(command("inspect", "say what is inside a .weft file, from its header and index", _INSPECT_EXAMPLES))
     _verify(command("verify", "decode everything, check every checksum, write nothing", _VERIFY_EXAMPLES))
+    _recover(command("recover", "save what is sound in a damaged .weft file, list what is lost", _RECOVER_EXAMPLES))
     _estimate(command("estimate", "predict the compressed size from a sample", _ESTIMATE_EXAMPLES))
     _bench(command("bench", "measure size and speed here, beside every other codec installed", _BENCH_EXAMPLES))
     return top, dict(group.choices)
@@ -121,6 +123,17 @@ _INSPECT_EXAMPLES = """\
 _VERIFY_EXAMPLES = """\
   codec verify model.safetensors.weft
   codec verify model.safetensors.weft --against model.safetensors && rm model.safetensors
+"""
+
+_RECOVER_EXAMPLES = """\
+  codec recover damaged.safetensors.weft -o saved.safetensors
+
+what OUT is:
+  if nothing is lost   the original, byte for byte (exit code 0; else 1)
+  of a safetensors     the same without the tensors that are damaged; what is
+  file                 sound but has no known place is in it as recovered_0001, ...
+  of any other file    its bytes, zeros in place of what is lost
+The damaged file is only read.
 """
 
 _ESTIMATE_EXAMPLES = """\
@@ -158,6 +171,14 @@ def _verify(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE.weft", help="the file to check")
     parser.add_argument("--against", metavar="ORIGINAL", help="compare with this file too, byte for byte")
     _threads(parser)
+    _quiet(parser)
+    _json(parser)
+
+
+def _recover(parser: Parser) -> None:
+    parser.add_argument("path", metavar="FILE.weft", help="the damaged file")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     _quiet(parser)
     _json(parser)
 

@@ -92,8 +92,12 @@ class Console:
     def fail(self, error: BaseException, where: object) -> tuple[int, str]:
         """Print the one line of an error; return its exit code and the line."""
         code, line = explain(error, where)
-        print(f"codec: {line}", file=sys.stderr)
+        self.complain(line)
         return code, line
+
+    def complain(self, line: str) -> None:
+        """Print the one line that says what is wrong."""
+        print(f"codec: {line}", file=sys.stderr)
 
     @contextmanager
     def meter(self, title: object) -> Iterator[Meter | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 from codec.cli.text import printable
 from codec.errors import CodecError
@@ -62,6 +63,12 @@ def explain(error: BaseException, where: object) -> tuple[int, str]:
             return BAD_ENVIRONMENT, f"{printable(error)}; is the installation complete? (pip install weft)"
     kind = type(error).__name__
     return BAD_ENVIRONMENT, _placed(where, f"internal error, please report it: {kind}: {error}")
+
+
+def damage_of(error: BaseException) -> dict[str, Any]:
+    """What ``verify`` knows of where the damage is, for --json."""
+    damage = error.damage if isinstance(error, CodecError) else None
+    return {} if damage is None else {"damage": asdict(damage)}
 
 
 def _placed(where: object, message: str) -> str:

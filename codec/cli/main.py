@@ -13,15 +13,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from codec.cli import bench, convert, look
+from codec.cli import bench, convert, look, recover
 from codec.cli.arguments import parse
-from codec.cli.failures import BROKEN_PIPE, INTERRUPTED, explain
+from codec.cli.console import Console
+from codec.cli.failures import BAD_USAGE, BROKEN_PIPE, INTERRUPTED, damage_of, explain
 
 COMMANDS: Final = {
     "compress": convert.run,
     "decompress": convert.run,
     "inspect": look.inspect,
     "verify": look.verify,
+    "recover": recover.run,
     "estimate": look.estimate,
     "bench": bench.run,
 }
@@ -52,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    where, code = "", 0
+    where, code, as_json = "", 0, False
     _never_refuse_a_name()
     try:
         try:
             options = parse(arguments)
-            where = getattr(options, "path", "")
+            where, as_json = getattr(options, "path", ""), getattr(options, "json", False)
             code = COMMANDS[options.command](options)
         except SystemExit as after_help:
             code = int(after_help.code or 0)
@@ -68,6 +70,9 @@ def _run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one line
         code, line = explain(error, where)
         _say(f"codec: {line}")
+        if as_json and code != BAD_USAGE:
+            record = {"path": where, "error": line, "exit_code": code, **damage_of(error)}
+            Console(as_json=True).result(record, "")
     if code != 0:
         _abandon_output()
     return code

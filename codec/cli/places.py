@@ -90,7 +90,7 @@ def open_source(path: str, stack: ExitStack) -> str | BinaryIO:
     """The path of a regular file; standard input, a pipe or a device opened."""
     if path == STREAM:
         return _standard("input", sys.stdin)
-    if _is_special(path):
+    if is_special(path):
         return stack.enter_context(Path(path).open("rb"))
     return path
 
@@ -102,14 +102,14 @@ def open_target(path: str, stack: ExitStack) -> str | BinaryIO:
     """
     if path == STREAM:
         return _standard("output", sys.stdout)
-    if _is_special(path):
+    if is_special(path):
         return stack.enter_context(Path(path).open("wb"))
     return path
 
 
 def check_not_itself(source: str, target: str) -> None:
     """Raise UsageError if writing the target would destroy the source."""
-    if STREAM not in (source, target) and not _is_special(target):
+    if STREAM not in (source, target) and not is_special(target):
         try:
             same = Path(source).samefile(target)
         except OSError:
@@ -125,7 +125,8 @@ def _standard(name: str, stream: object) -> BinaryIO:
     return buffer
 
 
-def _is_special(path: str) -> bool:
+def is_special(path: str) -> bool:
+    """Whether something is there that is neither a file nor a folder."""
     try:
         mode = os.stat(path).st_mode  # "" must not become "."
     except OSError:

@@ -49,13 +49,20 @@ def check_header(data: bytes | memoryview, name: str) -> tuple[int, int]:
         )
     if len(data) < HEADER_BYTES:
         raise TruncatedFileError(f"{name}: ends after {len(data)} bytes, within the header")
-    if int.from_bytes(data[12:], "little") != xxh3_64_intdigest(data[:12]) & 0xFFFFFFFF:
+    if not header_is_sound(data):
         raise CorruptFileError(f"{name}: header checksum does not match (damaged)")
     if data[8] < 1:
         raise CorruptFileError(f"{name}: format version 0 does not exist")
     if data[10:12] != b"\0\0":
         raise UnsupportedVersionError(f"{name}: header flags {data[10:12].hex()}; this reader knows none")
     return data[8], data[9]
+
+
+def header_is_sound(data: bytes) -> bool:
+    """Whether the check of a header agrees, of whatever version it is."""
+    return (
+        len(data) == HEADER_BYTES and int.from_bytes(data[12:], "little") == xxh3_64_intdigest(data[:12]) & 0xFFFFFFFF
+    )
 
 
 def record(kind: int, *parts: bytes | bytearray | memoryview) -> bytes:
