@@ -346,7 +346,7 @@ def _writer_of(file: Any) -> Any:
         rest = memoryview(data).cast("B")
         while len(rest):
             done = file.write(rest)
-            if done is None and isinstance(file, io.RawIOBase):
+            if (done is None and isinstance(file, io.RawIOBase)) or done == 0:
                 raise BlockingIOError(11, "output does not take bytes now; it must be blocking", str(file))
             if done is None or done >= len(rest):
                 return

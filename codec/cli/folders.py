@@ -14,7 +14,6 @@ import errno
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -119,29 +118,28 @@ def make_folder(target: str) -> None:
 
 def copy_file(source: str, target: str, *, force: bool) -> int:
     """Copy a file with its times and permissions, complete or not at all; return its size in bytes."""
+    from codec.storage import AtomicFile  # which loads the compiler
+
     _check_absent(target, force=force)
-    handle, temporary = tempfile.mkstemp(prefix=".codec-", dir=Path(target).parent)
-    try:
-        with Path(source).open("rb") as original, open(handle, "wb") as copy:  # a descriptor
-            shutil.copyfileobj(original, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-            size = copy.tell()
-        shutil.copystat(source, temporary)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    size = 0
+    with Path(source).open("rb", buffering=0) as original, AtomicFile(target, force=force) as copy:
+        while block := original.read(1 << 20):
+            copy.write(block)
+            size += len(block)
+        shutil.copystat(source, copy.temporary)
     return size
 
 
 def make_link(target: str, points_to: str, *, force: bool) -> None:
     """Make a link, complete or not at all."""
     _check_absent(target, force=force)
-    with tempfile.TemporaryDirectory(prefix=".codec-", dir=Path(target).parent) as folder:
-        made = Path(folder) / "link"
-        made.symlink_to(points_to)
-        made.replace(target)
+    path = Path(target)
+    if path.is_symlink() and os.readlink(path) == points_to:
+        return
+    # without a temporary name, which a killed run would leave; what was there had to go anyway
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+        path.unlink()
+    path.symlink_to(points_to)
 
 
 def _check_absent(target: str, *, force: bool) -> None:

@@ -32,10 +32,6 @@ from codec.cli.main import main as command_line
 from tests.cli.calls import spawn
 from tests.faults.inputs import TEMPORARY, Tree, make_folder, model, put, tree
 
-#: What else may lie there for a while: temporary names of the copies and links of a folder, which a killed run leaves.
-#: A known fault of codec/cli/folders.py, counted and not yet forbidden.
-KNOWN = ".codec-"
-
 MODEL_BYTES, SHARD_BYTES = 4 << 20, 3 << 19
 OLDER = b"an older output"
 LATE = "after its end"
@@ -65,7 +61,6 @@ class Trial:
     code: int
     faults: list[str]
     temporaries: int = 0
-    known: int = 0
 
 
 def cases(*, model_bytes: int = MODEL_BYTES, shard_bytes: int = SHARD_BYTES, rounds: int = 3) -> list[Case]:
@@ -145,16 +140,15 @@ def disturb(case: Case, folder: Path, number: signal.Signals, after: float, *, w
     held = tree(folder)
     trial = Trial(landed, process.returncode, _faults(case, held, before, folder))
     trial.temporaries = sum(TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None for name in held)
-    trial.known = sum(KNOWN in name for name in held)
     done = sum(held.get(name) == content != before.get(name) for name, content in case.expected.items() if content)
     wanted = sum(1 for content in case.expected.values() if content)
     if not landed:
-        begun = trial.temporaries or trial.known or done
+        begun = trial.temporaries or done
         trial.landed = "all was written" if done == wanted else "while it wrote" if begun else "before it wrote"
     if number == signal.SIGKILL:
         trial.faults += _rerun(case, folder)
     else:
-        if trial.temporaries or trial.known:
+        if trial.temporaries:
             trial.faults.append(f"temporary files are left: {sorted(held.keys() - case.given.keys())}")
         # before main() begins and after it ends, Python itself answers
         if process.returncode not in (0, 128 + number, -number) and "KeyboardInterrupt" not in err:
@@ -166,7 +160,7 @@ def _faults(case: Case, held: Tree, before: Tree, folder: Path) -> list[str]:
     faults = [f"{name}: was changed" for name, content in case.given.items() if held.get(name, 0) != content]
     for name, content in held.items():
         last = name.rpartition("/")[2]
-        if name in case.given or TEMPORARY.fullmatch(last) or KNOWN in name:
+        if name in case.given or TEMPORARY.fullmatch(last):
             continue
         if name not in case.expected:
             faults.append(f"{name}: what is this?")
@@ -175,7 +169,8 @@ def _faults(case: Case, held: Tree, before: Tree, folder: Path) -> list[str]:
         elif case.command == "compress" and name.endswith(".weft") and content == case.expected[name] is not None:
             if isinstance(content, bytes):
                 codec.verify_file(folder / name)
-    faults += [f"{name}: is gone" for name in before if name not in held]
+    links = {name for name, content in case.expected.items() if isinstance(content, str)}
+    faults += [f"{name}: is gone" for name in before if name not in held and name not in links]
     return faults
 
 
@@ -184,8 +179,7 @@ def _rerun(case: Case, folder: Path) -> list[str]:
     code = command_line([str(a) for a in case.arguments(folder, force=there)])
     if code != 0:
         return [f"a rerun ends with {code}"]
-    left = {name for name in tree(folder) if KNOWN not in name}
-    extra = left - case.given.keys() - case.expected.keys()
+    extra = tree(folder).keys() - case.given.keys() - case.expected.keys()
     wrong = [n for n, content in (case.given | case.expected).items() if tree(folder).get(n, 0) != content]
     return [f"{name}: left even after a rerun" for name in sorted(extra)] + [f"{n}: wrong after a rerun" for n in wrong]
 
@@ -198,7 +192,6 @@ class Counts:
     landed: Counter[str] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)
     temporaries: int = 0
-    known: int = 0
     faults: list[str] = field(default_factory=list)
 
     def add(self, case: Case, number: signal.Signals, after: float, trial: Trial) -> None:
@@ -207,7 +200,6 @@ class Counts:
         self.landed[trial.landed] += 1
         self.codes[trial.code] += 1
         self.temporaries += trial.temporaries
-        self.known += trial.known
         self.faults += [f"{number.name} to {case.name!r} after {after:.3f} s: {fault}" for fault in trial.faults]
 
     def __str__(self) -> str:
@@ -218,7 +210,7 @@ class Counts:
             f"{self.trials.total()} runs disturbed ({listed(self.trials)})\n"
             f"  the signal came: {listed(self.landed)}\n"
             f"  exit codes: {listed(self.codes)}\n"
-            f"  temporary files found: {self.temporaries}, of folder copies: {self.known}\n"
+            f"  temporary files found: {self.temporaries}\n"
             f"  faults: {len(self.faults)}"
         )
 

@@ -167,3 +167,20 @@ def test_a_name_that_is_too_long(tmp_path: Path, capsys: pytest.CaptureFixture[s
     err = capsys.readouterr().err
     assert "file name too long; give a shorter name with -o" in err and err.count("\n") == 1
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_killed_while_it_copies(tmp_path: Path) -> None:
+    """The small files of a folder are copied: what a killed run left of a copy is removed, too."""
+    make_folder(tmp_path / "model", 1000)
+    program = f"""if True:
+        import os, signal, sys
+        from codec.cli.main import main
+        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+        sys.exit(main(["compress", {str(tmp_path / "model")!r}, "--quiet"]))
+    """
+    ran = subprocess.run([COMMAND[0], "-c", program], env=environment(), check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert any(".tmp" in name for name in tree(tmp_path / "model.weft"))
+    assert main(["compress", str(tmp_path / "model"), "--quiet", "--force"]) == 0
+    assert tree(tmp_path / "model.weft") == tree(tmp_path / "model")
