@@ -31,14 +31,16 @@ RECORD_BODY_MAX: Final = CHUNK_BYTES_MAX + (1 << 17)
 #: Stored bytes of the index record's body, at most.
 INDEX_STORED_MAX: Final = 1 << 28
 
-#: Bytes of the index after decompression, at most, and how many times larger than stored it may be.
+#: Bytes of the index after decompression, at most; and how many times larger than stored it may be, beside some that
+#: are free. (Those of real files inflate 2 to 20 times, of which the free bytes take the most.)
 INDEX_BYTES_MAX: Final = 1 << 30
-INDEX_RATIO_MAX: Final = 1 << 6
+INDEX_RATIO_MAX: Final = 8
+INDEX_FREE_BYTES: Final = 1 << 20
 
 #: Tensors in one file, at most.
 TENSORS_MAX: Final = 1 << 24
 #: Of the tensors, those without bytes, at most: the others cost the file a span each.
-EMPTY_TENSORS_MAX: Final = 1 << 16
+EMPTY_TENSORS_MAX: Final = 1 << 12
 
 #: Dimensions of one tensor, bytes in one tensor name, at most.
 DIMENSIONS_MAX: Final = 64

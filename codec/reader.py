@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class WeftFile:
         """A span's name in messages."""
         k = bisect.bisect_right(self._ends, span)
         if k < len(self._ends) and self.index.tensors[k].first <= span:
-            return f'{self.name}: tensor "{self.index.tensors[k].name}"'
+            return f"{self.name}: tensor {json.dumps(self.index.tensors[k].name, ensure_ascii=False)}"
         return f"{self.name}: bytes from {self.starts[span]}"
 
     def decoder(self, span: int) -> SpanDecoder:

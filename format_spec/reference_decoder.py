@@ -522,7 +522,7 @@ def read_index(body: Cursor, room: int) -> Index:
     encoding = known(body.integer(1), (0, 1), "encoding of the index")
     size = body.varint()
     stored = body.left()
-    check(size <= 2**30 and size <= 64 * stored + 65_536, f"an index of {size} bytes")
+    check(size <= 2**30 and size <= 8 * stored + 2**20, f"an index of {size} bytes")
     index = Cursor(body.take(stored) if encoding == 0 else unzstd(body.take(stored), size))
     check(index.left() == size, "the size of the index")
 
@@ -553,7 +553,7 @@ def read_index(body: Cursor, room: int) -> Index:
     names = set()
     free = 0  # the first span behind those of the tensors so far
     count = index.varint()
-    check(count <= min(2**24, len(spans) + 65_536), f"{count} tensors")
+    check(count <= min(2**24, len(spans) + 4_096), f"{count} tensors")
     for _ in range(count):
         name = index.text()
         check(name not in names, f"two tensors {name!r}")

@@ -346,6 +346,22 @@ def test_several_damages(out: Path) -> None:
     checked(f, blob[: f.records[-1][1]], out)
 
 
+@pytest.mark.parametrize(
+    ("name", "to", "start", "size"),
+    [("stack", 3, 17, 300_000), ("stack", 1, 4653, 4096), ("stack", 4, -40, 4096), ("opaque", 2, 1820, 300_000)],
+)
+@pytest.mark.parametrize("index", [True, False])
+def test_blocks_written_to_a_wrong_place(name: str, to: int, start: int, size: int, index: bool, out: Path) -> None:
+    """Layers are alike, and chunks of stored bytes are: what is there twice must not be taken for something else."""
+    f = file(name)
+    at = f.records[to + 1][1]
+    piece = f.blob[start % len(f.blob) :][:size][: f.records[-1][1] - at]
+    blob = f.blob[:at] + piece + f.blob[at + len(piece) :]
+    for cut in (None, 2 * at, 2 * at + 99):
+        damaged = blob if cut is None else blob[:cut] + b"!" + blob[cut:]
+        checked(f, damaged if index else damaged[: f.records[-1][1]], out)
+
+
 def test_a_tensor_of_a_type_of_its_own_is_found_anywhere(out: Path) -> None:
     """The span record of the large tensor is lost, with the index: of what follows, types and sizes tell the place."""
     f = file("model")

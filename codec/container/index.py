@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import prod
 
 import zstandard
 
@@ -16,6 +15,7 @@ from codec.limits import (
     DIMENSIONS_MAX,
     EMPTY_TENSORS_MAX,
     INDEX_BYTES_MAX,
+    INDEX_FREE_BYTES,
     INDEX_RATIO_MAX,
     NAME_BYTES_MAX,
     RECORD_BODY_MAX,
@@ -84,7 +84,7 @@ def encode(index: Index) -> bytes:
         out += [varint(t.first), varint(t.spans)]
     plain = b"".join(out)
     packed = zstandard.ZstdCompressor(level=19 if len(plain) < 1 << 20 else 9).compress(plain)
-    smaller = len(packed) < len(plain) <= INDEX_RATIO_MAX * len(packed) + 65536
+    smaller = len(packed) < len(plain) <= INDEX_RATIO_MAX * len(packed) + INDEX_FREE_BYTES
     return bytes((int(smaller),)) + varint(len(plain)) + (packed if smaller else plain)
 
 
@@ -105,7 +105,7 @@ def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Inde
     total, left = 0, room if room is not None else 1 << 63
     for _ in range(c.varint(min(c.end, left // (FRAME_BYTES + 1)))):
         span = SpanEntry(c.varint(SPAN_BYTES_MAX), c.varint(_RECORD_MAX))
-        count = c.varint(min(c.end - c.at, SPAN_BYTES_MAX))
+        count = c.varint(min(c.end - c.at, SPAN_BYTES_MAX, left // (FRAME_BYTES + 1)))
         span.chunks = [c.varint(_RECORD_MAX) for _ in range(count)]
         if span.original < 1 or count == 1 or min([span.record, *span.chunks]) <= FRAME_BYTES:
             raise c.bad("span without bytes, with an empty record, or with a single chunk record")
@@ -138,13 +138,25 @@ def _tensors(c: Cursor, index: Index) -> None:
             raise c.bad(f"two tensors are named {name!r}")
         if first < free or first + spans > len(index.spans):
             raise c.bad(f"tensor {name!r} overlaps another, is out of order, or lies outside the file")
-        bits = prod(shape) * BY_CODE[code].bits
+        bits = _elements(shape) * BY_CODE[code].bits
         held = sum(s.original for s in index.spans[first : first + spans])
         if held * 8 != bits:
             raise c.bad(f"tensor {name!r} has {bits} bits but its spans hold {held * 8}")
         names.add(name)
         free = first + spans
         index.tensors.append(TensorEntry(name, BY_CODE[code].name, shape, first, spans))
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    """Their product; if it is beyond what a file can hold, something that is, too: the numbers need not grow on."""
+    if 0 in shape:
+        return 0
+    product = 1
+    for n in shape:
+        product *= n
+        if product >> 64:
+            break
+    return product
 
 
 def _unpacked(body: bytes | memoryview, name: str) -> bytes | memoryview:
@@ -157,7 +169,7 @@ def _unpacked(body: bytes | memoryview, name: str) -> bytes | memoryview:
         return stored
     if encoding != 1:
         raise UnsupportedVersionError(f"{name}: index encoding {encoding}; this reader knows 0 and 1")
-    if size > INDEX_RATIO_MAX * len(stored) + 65536:
+    if size > INDEX_RATIO_MAX * len(stored) + INDEX_FREE_BYTES:
         raise c.bad(f"index of {size} bytes out of {len(stored)}")
     try:
         told = zstandard.get_frame_parameters(stored).content_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -30,8 +29,8 @@ def placed(source: Source, spans: list[Span]) -> tuple[list[Segment] | None, int
     what those say of themselves. The place of a run is known if it is the first and begins where the first record does
     or with a safetensors header; if it is the last, ends where the index begins, and a header says where the original
     ends; and else if, between those that are placed already, it fits the tensors of the header (each of its spans
-    within one tensor and of its element type) in a single way. A run that contradicts the header has no place, nor
-    one of the latter kind with a record that is in another run, too.
+    within one tensor and of its element type) in a single way, and if no run has a record of another. A run that
+    contradicts the header has no place.
     """
     runs = _runs(spans, with_lost=True)
     whole = bool(runs) and runs[-1][-1].end is not None and index_begins(source, runs[-1][-1].end)
@@ -59,7 +58,7 @@ def placed(source: Source, spans: list[Span]) -> tuple[list[Segment] | None, int
         # bytes of no tensor behind the header: the original did not end where its header says
         _put(runs[0] if header.fits(runs[0], 0) else _front(runs[0], segments[0].stop), 0)
         return segments, None
-    _place_runs(header, runs, whole, _repeats(source, runs))
+    _place_runs(header, runs, whole, _repeat(source, runs))
     return segments, header.end
 
 
@@ -69,16 +68,20 @@ def _is_less(source: Source, runs: list[list[Span]]) -> bool:
     return len(runs) == 1 and shift is not None and first is not None and shift != first[0] - records.HEADER_BYTES
 
 
-def _repeats(source: Source, runs: list[list[Span]]) -> list[bool]:
-    """Which runs have a record that another has too: part of the file may have been written twice."""
-    places = [[span.record for span in run if span.record is not None] for run in runs]
-    checks = [{bytes(source.read_at(at + size - 8, 8)) for at, size in run} for run in places]
-    count = Counter(check for run in checks for check in run)
-    return [any(count[check] > 1 for check in run) for run in checks]
+def _repeat(source: Source, runs: list[list[Span]]) -> bool:
+    """Whether a record of a run is in another, too: part of the file may have been written twice."""
+    seen: set[bytes] = set()
+    for run in runs:
+        places = [span.record for span in run if span.record is not None]
+        checks = {bytes(source.read_at(at + size - 8, 8)) for at, size in places}
+        if not seen.isdisjoint(checks):
+            return True
+        seen |= checks
+    return False
 
 
-def _place_runs(header: _Header, runs: list[list[Span]], whole: bool, repeats: list[bool]) -> None:
-    """The first and the last by their ends, the others between them."""
+def _place_runs(header: _Header, runs: list[list[Span]], whole: bool, repeat: bool) -> None:
+    """The first and the last by their ends, the others between them if there is an order among the runs."""
     known: list[int | None] = [None] * len(runs)
     sizes = [_size(run) for run in runs]
     if header.fits(runs[0], 0):
@@ -88,13 +91,13 @@ def _place_runs(header: _Header, runs: list[list[Span]], whole: bool, repeats: l
     if whole and header.fits(runs[-1], header.end - sizes[-1]):
         known[-1] = header.end - sizes[-1]
     budget = _COMPARED_MAX
-    changed = True
+    changed = not repeat
     while changed:
         changed = False
         highest, after = _highest(header.end, known, sizes), 0
         for k, run in enumerate(runs):
             at = known[k]
-            if at is None and (k or known[0] == 0) and not repeats[k]:
+            if at is None and (k or known[0] == 0):
                 at, cost = header.only_place(run, after, highest[k])
                 budget -= cost
                 known[k] = at if budget >= 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -183,7 +184,7 @@ def _claims(head: memoryview) -> tuple[int, int, int]:
 
 
 def _past_chunks(source: Source, at: int, count: int, stop: int) -> int | None:
-    """The offset behind so many chunk records, by their kinds and lengths alone; None if they do not lie before stop."""
+    """The offset behind so many chunk records by kinds and lengths alone; None if they do not lie before ``stop``."""
     for _ in range(count):
         if at + records.HEAD_BYTES > stop:
             return None
@@ -225,7 +226,8 @@ def missing(ranges: list[Range], begin: int, end: int) -> list[Range]:
     [(6, 8), (9, 12)]
     """
     out = []
-    for a, b in ranges:
+    for k in range(max(0, bisect.bisect_right(ranges, begin, key=lambda r: r[0]) - 1), len(ranges)):
+        a, b = ranges[k]
         if b <= begin:
             continue
         if a >= end:
