@@ -18,7 +18,7 @@ from codec.memory import kept
 from codec.stages.geometry import Bytes, view
 
 #: Original bytes decoded by one call of the kernel, about: they are hashed while they are in the second cache.
-BATCH: Final = 1 << 19
+BATCH: Final = 1 << 20
 
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 
