@@ -13,12 +13,12 @@ from xxhash import xxh3_64_intdigest
 
 from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
-from codec.kernels import huffman, planes, rans
+from codec.kernels import huffman, permute, planes, rans
 from codec.memory import kept
 from codec.stages.geometry import Bytes, view
 
 #: Original bytes decoded by one call of the kernel, about: they are hashed while they are in the second cache.
-BATCH: Final = 1 << 20
+BATCH: Final = 1 << 19
 
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 
@@ -34,7 +34,8 @@ class _Addresses:
         if self.array is None:
             with self._lock:
                 if self.array is None:
-                    self.array = np.array([rans.decode_address(), huffman.decode_address()], np.int64)
+                    found = [rans.decode_address(), huffman.decode_address(), permute.decode_address()]
+                    self.array = np.array(found, np.int64)
         return self.array
 
     def add(self, layout: int, width: int) -> None:
@@ -54,6 +55,7 @@ class _Room:
     def __init__(self) -> None:
         self.state = np.zeros(kernel.STATE, np.int64)
         self.tables = np.empty(kernel.MOST_TABLES * kernel.TABLE_WORDS, np.uint64)
+        self.full = np.empty(kernel.FULL_WORDS, np.uint64)
         self.scratch = np.empty(kernel.SCRATCH, np.uint8)
         self.small = np.empty(2 * kernel.MOST_TILES, np.uint8)
         self.numbers = np.zeros(kernel.NUMBERS, np.int64)
@@ -86,7 +88,7 @@ def span_tables(body: Any) -> SpanTables | None:
         return None
     state, tables = np.zeros(kernel.STATE, np.int64), _room().tables
     data = view(body)
-    if kernel.read_span(data, 0, data.size, state, tables) < 0:
+    if kernel.read_span(data, 0, data.size, state, tables, permute.decode_address() != 0) < 0:
         return None
     return SpanTables(state, tables[: int(state[kernel.ROWS]) * kernel.TABLE_WORDS].copy())
 
@@ -115,8 +117,8 @@ def decode(
             size += jobs[stop][kernel.STOP] - jobs[stop][kernel.FIRST]
             stop += 1
         done = kernel.decode(
-            data, table[:stop] if stop < count else table, at, state, tables, out, hashes, room.scratch, room.small,
-            room.numbers, _ADDRESSES.get(), _ZEROS, room.why,
+            data, table[:stop] if stop < count else table, at, state, tables, room.full, out, hashes, room.scratch,
+            room.small, room.numbers, _ADDRESSES.get(), _ZEROS, room.why,
         )  # fmt: skip
         for k, wanted in enumerate(hashes[at:done].tolist(), at):
             if xxh3_64_intdigest(bytes_[jobs[k][kernel.FIRST] : jobs[k][kernel.STOP]]) != wanted:

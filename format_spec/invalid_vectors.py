@@ -340,7 +340,7 @@ def coded(stage: int, tables: str, payload: str | bytes, data: bytes = WORD, cou
     payload = bytes.fromhex(payload) if isinstance(payload, str) else payload
     raw = bits_to_bytes(tables).hex() * count
     size = varint(-(-len(data) // tile) * tile).hex()
-    layout = f"00 {tile:02x} {size} 01 c0 {stage << 5 | count:02x} {raw}"
+    layout = f"00 {varint(tile).hex()} {size} 01 c0 {stage << 5 | count:02x} {raw}"
     return one(data, layout, bytes((stage,)) + payload)
 
 
@@ -414,6 +414,16 @@ def payloads() -> Iterator[Invalid]:
         "rANS: one state where 4 lanes are due",
         coded(2, RANS, lanes[:2] + lanes[2:6] + lanes[18:], data * 20, tile=50),
     )
+    long = b"a" * 131_072
+    one_of = w.rans([long[:16_384]] * 8, [{97: 4095, 98: 1}], [0] * 8)
+    raw = "".join(low_first(byte, 8) for byte in w.written_table(2, {97: 4095, 98: 1}))
+    for number in (16, 65, 255):
+        payload = one_of[:1] + bytes((number,)) + one_of[2:]  # no words, then the lanes
+        yield Invalid(
+            f"rans-lanes-{number}",
+            f"rANS: {number} lanes, where 64 or 128 are allowed",
+            coded(2, raw, payload, long, tile=16_384),
+        )
     streams = w.huffman(tiles, [{97: 1, 98: 1}], [0, 0, 0])
     sizes, bits = streams[:4], streams[4:]
     for name, payload, what in (

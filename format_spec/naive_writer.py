@@ -125,9 +125,11 @@ def written_choice(choice: Sequence[int], tables: int) -> bytes:
     return bits_to_bytes("".join(low_first(k, c) for k in choice))
 
 
-def rans(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int]) -> bytes:
+def rans(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int], many: int = 64) -> bytes:
+    """``many``: the lanes of a plane that may have 64 or 128."""
     n = sum(map(len, tiles))
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
+    lanes = many if n >= 131_072 else lanes
     starts = [{s: sum(table.get(r, 0) for r in range(s)) for s in table} for table in tables]
     states, words = [65_536] * lanes, []
     for tile, k in reversed([*zip(tiles, choice, strict=True)]):
@@ -138,7 +140,7 @@ def rans(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int])
                 words.append(x % 65_536)
                 x //= 65_536
             states[i % lanes] = (x // f) * 4096 + x % f + starts[k][s]
-    out = varint(len(words)) + written_choice(choice, len(tables))
+    out = varint(len(words)) + (bytes((lanes,)) if n >= 131_072 else b"") + written_choice(choice, len(tables))
     return (
         out
         + b"".join(x.to_bytes(4, "little") for x in states)

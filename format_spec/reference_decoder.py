@@ -409,9 +409,12 @@ def read_choice(payload: Cursor, tiles: int, tables: int) -> list[int]:
 
 def rans(payload: Cursor, sizes: list[int], tables: list[Any]) -> bytes:
     words = payload.varint()
-    choice = read_choice(payload, len(sizes), len(tables))
     n = sum(sizes)
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
+    if n >= 131_072:
+        lanes = payload.integer(1)
+        check(lanes in (64, 128), f"{lanes} lanes")
+    choice = read_choice(payload, len(sizes), len(tables))
     states = [payload.integer(4) for _ in range(lanes)]
     check(min(states) >= 65_536, "a state begins below 65,536")
     stream = Cursor(payload.take(2 * words))

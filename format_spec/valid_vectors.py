@@ -212,15 +212,17 @@ def sizes() -> Iterator[Valid]:
 
 
 def lanes() -> Iterator[Valid]:
-    for n in (2047, 2048, 2049, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537):
+    for n in (2047, 2048, 2049, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073):
         data = o.rare(n, 100, 16)
-        yield array(f"lanes-rans-{n}", f"U8, a plane of {n} bytes in stage 2: 1, 4, 16 or 64 lanes", data, "U8")
+        yield array(f"lanes-rans-{n}", f"U8, a plane of {n} bytes in stage 2: 1, 4, 16, 64 or 128 lanes", data, "U8")
         yield array(f"lanes-huffman-{n}", f"U8, a plane of {n} bytes in stage 3", o.rare(n, 101, 8), "U8", None, "fast")
-    for n in (2047, 2048, 16_383, 16_384, 65_535, 65_536):
+    for n in (2047, 2048, 16_383, 16_384, 65_535, 65_536, 131_072):  # the last says that it has 64
         tile = 8 if n < 65_000 else 4096
         data = o.rare(n, 102, 64)
         tables = [w.fitted(2, data)]
-        span = Span([Plane(0, 8, 2, tables)], [Chunk([list(data)], [2])], tile=tile, chunk=65_536 // tile * tile)
+        span = Span(
+            [Plane(0, 8, 2, tables)], [Chunk([list(data)], [2])], tile=tile, chunk=max(n, 65_536) // tile * tile
+        )
         yield by_hand(f"lanes-{n}-tiles-of-{tile}", f"{n} bytes in stage 2, in tiles of {tile}", span)
     # Of 16,400 bytes one tile is dropped, so that 4 lanes are left.
     values = [o.rare(16_400, 103, 64), o.rare(16_400, 104, 64)]

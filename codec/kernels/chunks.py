@@ -17,6 +17,8 @@ from numba import njit
 
 from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.native import call, move
+from codec.kernels.permute import PAD, build, spell_out
+from codec.kernels.permute import SIZE as HELD
 from codec.kernels.planes import VECTOR_CODES
 from codec.kernels.tables import lay_out, read, read_lengths, unpack_choice
 
@@ -32,23 +34,27 @@ CHUNK: Final = 7
 PLANES: Final = 8
 LAYOUT: Final = 9
 ROWS: Final = 10
-_PLANE: Final = 16
-FIELDS: Final = 5
-_SHIFT, _BITS, _TABLES, _STAGE, _ROW = range(FIELDS)
+HEAD: Final = 16
+FIELDS: Final = 6
+#: The last: whether the plane's tables are laid out for registers (codec.kernels.permute), end to end from its row on.
+_SHIFT, _BITS, _TABLES, _STAGE, _ROW, IN_REGISTERS = range(FIELDS)
 #: Planes and tables of a span that are decoded here; what has more goes the careful way.
 MOST_PLANES: Final = 15
 MOST_TABLES: Final = 48
-STATE: Final = _PLANE + FIELDS * MOST_PLANES
+STATE: Final = HEAD + FIELDS * MOST_PLANES
 #: Words (uint64) of the tables of a span: a rANS table is 4096 uint32, a Huffman table 2048 uint64.
 TABLE_WORDS: Final = 2048
+#: Words of the tables of one plane, where those for registers are spelled out for a chunk of few lanes.
+FULL_WORDS: Final = 16 * TABLE_WORDS
 #: Bytes of working space: the decoded planes of a chunk, what tiles of 8 elements add to them, and some slack.
 SCRATCH: Final = (1 << 19) + (1 << 20) + 64
 #: Tiles in a chunk, at most; choices and drops each take so many bytes.
 MOST_TILES: Final = 1 << 16
-#: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states. They are the
-#: caller's, because numba frees an array of its own before a call that only has its address.
-NUMBERS: Final = 128
-_INTS, _STARTS, _ENDS, _STATES, _PLACES = 0, 8, 12, 16, 64
+#: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states, places of
+#: planes, a padded end of a stream. They are the caller's, because numba frees an array of its own before a call that
+#: only has its address.
+NUMBERS: Final = 144 + PAD // 8
+_INTS, _STARTS, _ENDS, _STATES, _PLACES, _PADDED = 0, 8, 12, 16, 80, 144
 
 #: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing.
 DONE: Final = 0
@@ -79,6 +85,19 @@ def _varint(data, at, end, most):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def _held(data, at, end, count, tables, freq):  # type: ignore[no-untyped-def]
+    """Read rANS tables from data[at:end) and lay them out for registers; the position behind them, or -1 if one does
+    not fit, or is corrupt.
+    """
+    room = tables.view(np.uint8)
+    for k in range(count):
+        at = read(data, at, end, freq[0])
+        if at < 0 or build(freq[0], room, k * HELD) < 0:
+            return -1
+    return at
+
+
+@njit(nogil=True)
 def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore[no-untyped-def]
     """Read and lay out the tables of a plane from data[at:end); the position behind them, or -1."""
     encoder = np.empty(256, np.uint32)
@@ -97,8 +116,11 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
 
 
 @njit(nogil=True)
-def _span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
-    """Read a span record's body up to its chunk's body, into state and tables; the position behind, or -1."""
+def _span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
+    """Read a span record's body up to its chunk's body, into state and tables; the position behind, or -1.
+
+    ``permutes``: whether tables may be laid out for registers.
+    """
     length, at = _varint(data, at, end, 1 << 23)
     if at < 0 or end - at < 2 or length < 1:
         return -1
@@ -153,10 +175,14 @@ def _span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
             return -1
         if count == 0 and stage:
             return -1
-        place = _PLANE + FIELDS * p
+        place = HEAD + FIELDS * p
         state[place + _SHIFT], state[place + _BITS], state[place + _TABLES] = shift, bits, count
         state[place + _STAGE], state[place + _ROW] = stage, rows
-        at = _tables(data, at, end, count, stage, tables[rows * TABLE_WORDS :], freq, lengths)
+        behind, mine = np.int64(-1), tables[rows * TABLE_WORDS :]
+        if permutes and stage == 2 and min(chunk, length // width) * bits >= 8 << 16:
+            behind = _held(data, at, end, count, mine, freq)
+        state[place + IN_REGISTERS] = np.int64(behind >= 0)
+        at = behind if behind >= 0 else _tables(data, at, end, count, stage, mine, freq, lengths)
         if at < 0:
             return -1
         rows += count
@@ -170,8 +196,8 @@ def _span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True)
 def _address(known, layout, width):  # type: ignore[no-untyped-def]
-    """The address of a merge among known[2:]: layout, width, address, layout, ...; 0 if it is not there."""
-    for k in range(2, known.size - 2, 3):
+    """The address of a merge among known[3:]: layout, width, address, layout, ...; 0 if it is not there."""
+    for k in range(3, known.size - 2, 3):
         if known[k] == layout and known[k + 1] == width:
             return known[k + 2]
     return 0
@@ -191,16 +217,21 @@ def _choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True)
-def _rans(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
+def _rans(data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
     """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1."""
     words, at = _varint(data, at, end, (end - at) // 2)
     if at < 0:
         return -1
+    lanes = np.int64(64) if size >= 65536 else np.int64(16) if size >= 16384 else np.int64(4 if size >= 2048 else 1)
+    if size >= 131072:
+        if at >= end or (data[at] != 64 and data[at] != 128):
+            return -1
+        lanes = np.int64(data[at])
+        at += 1
     at = _choices(data, at, end, tiles, count, choice)
-    lanes = 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
     if at < 0 or end - at < 4 * lanes + 2 * words:
         return -1
-    states = numbers[_STATES : _STATES + 32].view(np.uint32)
+    states = numbers[_STATES : _STATES + 64].view(np.uint32)
     for lane in range(lanes):
         x = np.int64(0)
         for k in range(4):
@@ -211,7 +242,15 @@ def _rans(data, at, end, size, tile, tiles, count, tables, choice, out, known, n
     at += 4 * lanes
     stop = at + 2 * words
     source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
-    found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+    if held and lanes < 64:
+        for k in range(count):
+            spell_out(tables.view(np.uint8), k * HELD, spelled[k * TABLE_WORDS : (k + 1) * TABLE_WORDS].view(np.uint32))
+        entries = spelled.ctypes.data
+    if held and lanes >= 64:
+        pad = numbers[_PADDED:].ctypes.data
+        found = call(known[2], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, pad, ahead, step))
+    else:
+        found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
     if found != stop:
         return -1
     for lane in range(lanes):
@@ -245,7 +284,9 @@ def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known
 
 
 @njit(nogil=True)
-def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small, numbers, known, zeros):  # type: ignore[no-untyped-def]
+def _chunk(  # type: ignore[no-untyped-def]
+    data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, zeros
+):
     """Decode a chunk's body, from behind its number on, into out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
 
     data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes.
@@ -288,7 +329,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
         if escapes > elements or end - at < 4 + 6 * escapes:
             return DECLINED
         at = values + 2 * escapes
-    direct = width == 1 and planes == 1 and state[_PLANE + _BITS] == 8 and state[_PLANE + _SHIFT] == 0
+    direct = width == 1 and planes == 1 and state[HEAD + _BITS] == 8 and state[HEAD + _SHIFT] == 0
     direct = direct and flags & (_FOLDED | _WINDOWED | _CONSTANT | _DROPS | _ESCAPES) == 0
     merge = np.int64(0)
     if not direct:
@@ -302,7 +343,7 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
     if direct:
         room, used = out[:stop], begin
     for p in range(planes):
-        place = _PLANE + FIELDS * p
+        place = HEAD + FIELDS * p
         bits = state[place + _BITS]
         full, rest = (tile * bits + 7) >> 3, elements % tile
         kept = tiles
@@ -346,7 +387,11 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
             # the last plane is the symbol's, whose decoding leaves the memory idle
             ahead, step = out.ctypes.data + begin, width if p == planes - 1 and not direct else 0
             if stage == 2:
-                at = _rans(data, at, end, need, full, kept, count, mine, choice, target, known, numbers, ahead, step)
+                held = state[place + IN_REGISTERS]
+                at = _rans(
+                    data, at, end, need, full, kept, count, mine, held, spelled, choice, target, known, numbers, ahead,
+                    step,
+                )  # fmt: skip
             else:
                 at = _huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers)
             if at < 0:
@@ -374,30 +419,32 @@ def _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small,
 
 
 @njit(nogil=True, cache=True)
-def read_span(data, at, end, state, tables):  # type: ignore[no-untyped-def]
+def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
     """Read the body data[at:end) of a span record without chunk. Returns 0, or -1 if the careful way must.
 
-    state int64[STATE]; tables uint64[MOST_TABLES * TABLE_WORDS].
+    state int64[STATE]; tables uint64[MOST_TABLES * TABLE_WORDS]; permutes: whether there is an address of
+    codec.kernels.permute to decode with.
     """
-    return 0 if _span(data, at, end, state, tables) == end else -1
+    return 0 if _span(data, at, end, state, tables, permutes) == end else -1
 
 
 @njit(nogil=True, cache=True)
-def decode(data, jobs, start, state, tables, out, hashes, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
+def decode(data, jobs, start, state, tables, spelled, out, hashes, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
     """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[1]) says why it stopped.
 
     data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has
     checked to lie in data and out; state and tables as ``read_span`` left them, for chunk records, else room for
-    them; out uint8; hashes uint64[n] gets what each chunk's bytes should hash to; scratch uint8[SCRATCH]; small
-    uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of rANS and Huffman decoders, then
-    (layout, width, address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the
+    them; spelled uint64[FULL_WORDS]; out uint8; hashes uint64[n] gets what each chunk's bytes should hash to; scratch
+    uint8[SCRATCH]; small uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of the rANS decoder,
+    the Huffman decoder, the rANS decoder with tables in registers (0: none), then (layout, width, address) of each
+    merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the
     layout and width that are missing.
     """
     for k in range(start, jobs.shape[0]):
         at, end, begin, stop, number = jobs[k, AT], jobs[k, END], jobs[k, FIRST], jobs[k, STOP], jobs[k, NUMBER]
         if number < 0:
             state[CONSTANT] = 0
-            at = _span(data, at, end, state, tables)
+            at = _span(data, at, end, state, tables, known[2] != 0)
             why[0] = DECLINED
             if at < 0 or stop - begin != state[LENGTH]:
                 return k
@@ -420,7 +467,9 @@ def decode(data, jobs, start, state, tables, out, hashes, scratch, small, number
         for j in range(8):
             want |= np.uint64(data[at + j]) << np.uint64(8 * j)
         hashes[k] = want
-        why[0] = _chunk(data, at, end, state, tables, out, begin, stop, last, scratch, small, numbers, known, zeros)
+        why[0] = _chunk(
+            data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, zeros
+        )
         if why[0] != DONE:
             return k
     why[0] = DONE

@@ -22,7 +22,7 @@ WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, ZSTD, COLUMNS =
 
 #: Numbers that ``encode`` works with and leaves: where the last plane's stage byte is, and the byte behind its payload.
 BEGIN, END = 0, 1
-NUMBERS: Final = 48
+NUMBERS: Final = 80
 _SIZES, _STATES = 4, 8
 
 
@@ -70,16 +70,22 @@ def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbe
     entries, n = encoder.ctypes.data + 1024 * plan[ROW], piece.size
     if stage == 2:
         lanes = 64 if n >= 65536 else 16 if n >= 16384 else 4 if n >= 2048 else 1
-        states = numbers[_STATES : _STATES + 32].view(np.uint32)
+        written = np.int64(n >= 131072)
+        if written and plan[TOP] < 128:  # few symbols: a decoder may hold the tables in registers
+            lanes = 128
+        states = numbers[_STATES : _STATES + 64].view(np.uint32)
         states[:] = 65536
         keep, room = states.ctypes.data, 2 * n + 16
         found = call(known[0], (source, n, tile, rows, tiles, entries, lanes, keep, target, room, plan[TOP]))
         if found < 0:
             return -1
         words = (room - found) >> 1
-        if _varint_size(words) + packed + 4 * lanes + 2 * words >= most:
+        if _varint_size(words) + written + packed + 4 * lanes + 2 * words >= most:
             return -1
         at = _put_varint(out, at, words)
+        if written:
+            out[at] = lanes
+            at += 1
     else:
         sizes = numbers[_SIZES : _SIZES + 4]
         total = call(known[1], (source, n, tile, rows, tiles, entries, target, 2 * n + 64, sizes.ctypes.data))

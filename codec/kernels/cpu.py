@@ -1,11 +1,13 @@
 """Which kernels this process runs: "gather", "avx512", "avx2" or "scalar". All of them write the same bytes.
 
 "gather" is "avx512" with vector gathers, for processors that have them fast: those with AVX512-FP16 came
-after the "gather data sampling" flaw, whose cure makes a gather slower than scalar loads.
+after the "gather data sampling" flaw, whose cure makes a gather slower than scalar loads, and AMD's, which can be told
+by SSE4a, never had it.
 
 The choice is made once, from the features of the processor that numba compiles for. The environment
 variable ``CODEC_KERNELS`` overrides it: ``scalar``, ``avx2``, ``avx512``, ``gather``, or ``portable`` (the
-best that needs no AVX-512). A path that the processor lacks is never chosen: asking for it gives the next
+best that needs no AVX-512). Where nothing is asked for and the processor has VBMI, tables are held in registers, too
+(codec.kernels.permute). A path that the processor lacks is never chosen: asking for it gives the next
 one below.
 """
 
@@ -43,12 +45,18 @@ def path() -> str:
         return SCALAR
     features = _target_features()
     candidates = {"portable": (AVX2,), AVX2: (AVX2,), GATHER: (GATHER, AVX2)}.get(wanted, (AVX512, AVX2))
-    if wanted in ("", "auto") and "avx512fp16" in features:
+    if wanted in ("", "auto") and features & {"avx512fp16", "sse4a"}:
         candidates = (GATHER, AVX2)
     for name in candidates:
         if features.issuperset(_NEEDS[name]):
             return name
     return SCALAR
+
+
+def permutes() -> bool:
+    """Whether rANS decoding holds tables in registers where they fit."""
+    wanted = os.environ.get("CODEC_KERNELS", "").lower()
+    return wanted in ("", "auto") and path() in (GATHER, AVX512) and "avx512vbmi" in _target_features()
 
 
 def _target_features() -> frozenset[str]:

@@ -117,7 +117,8 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
         at = cgutils.alloca_once_value(b, words)
         base = b.inttoptr(table, PTR)
 
-        found = [cgutils.alloca_once(b, v.vec(I32)) for _ in xs]
+        half = 64 // w if vectors * w > 64 else vectors
+        found = [cgutils.alloca_once(b, v.vec(I32)) for _ in range(half)]
 
         def gathered(x: Any) -> Any:
             slot = b.and_(x, v.const(4095))
@@ -138,14 +139,16 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
         with cgutils.for_range(b, n) as loop:
             out = b.add(dst, b.mul(loop.index, v.i64(w * vectors)))
             p = b.load(at)
-            old = [b.load(x) for x in xs]
-            if gather:
-                entries = [gathered(x) for x in old]
-            else:
-                for x, place in zip(old, found, strict=True):
-                    look_up(x, place)
-            for j, x in enumerate(old):
-                entry = entries[j] if gather else b.load(found[j])
+            for j, slot in enumerate(xs):
+                if j % half == 0:
+                    old = [b.load(x) for x in xs[j : j + half]]
+                    if gather:
+                        entries = [gathered(x) for x in old]
+                    else:
+                        for x, place in zip(old, found, strict=True):
+                            look_up(x, place)
+                x = old[j % half]
+                entry = entries[j % half] if gather else b.load(found[j % half])
                 v.store(b.trunc(entry, v.vec(I8)), v.plus(out, w * j))
                 x = b.mul(b.lshr(entry, v.const(20)), b.lshr(x, v.const(12)))
                 x = b.add(x, b.and_(b.lshr(entry, v.const(8)), v.const(4095)))
@@ -157,7 +160,7 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
                     x = b.or_(b.select(low, b.shl(x, v.const(16)), x), new)
                 else:
                     x = b.select(low, b.or_(b.shl(x, v.const(16)), v.pick(new, order, bits)), x)
-                b.store(x, xs[j])
+                b.store(x, slot)
                 p = b.add(p, b.shl(v.count(bits), v.i64(1)))
             b.store(p, at)
         v.keep_states(xs, states)
@@ -183,8 +186,10 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         src, table, states, end, n, order = args[3:]
-        if mode.literal_value == PLAIN or (wide and vectors == 1 and registers < 16):
+        if mode.literal_value == PLAIN or (wide and registers < 16 and vectors == 1):
             return end  # never called: 16 lanes use the larger table, which saves compiling one more of these
+        if wide and registers == 16 and vectors == 8:
+            return end  # never called: only what has the smaller table has 128 lanes
         v = _Lanes(b, w)
         held = [v.load(v.plus(table, 64 * i), I32) for i in range(registers)] if wide else []
         xs = v.states(states, vectors)
@@ -324,7 +329,9 @@ def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, orde
                     break
                 word, entry = src.ctypes.data + at, table.ctypes.data + 4 * row
                 put, keep, pick = dst.ctypes.data + base + done, states.ctypes.data, order.ctypes.data
-                if lanes == 64:
+                if lanes == 128:
+                    at += _decode_groups(mode, 128, word, entry, keep, put, g, pick) - word
+                elif lanes == 64:
                     at += _decode_groups(mode, 64, word, entry, keep, put, g, pick) - word
                 else:
                     at += _decode_groups(mode, 16, word, entry, keep, put, g, pick) - word
@@ -346,7 +353,7 @@ def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):
         q = min(tile, n - base)
         row = np.int64(choice[t]) * 256
         whole = 0
-        if mode != PLAIN and lanes >= 16:
+        if mode != PLAIN and lanes >= 16 and (lanes < 128 or rows < 16):
             whole = q // lanes
         at = _tile_back(src, base + whole * lanes, base + q, lanes, table, row, states, out, at)
         if at < 0:
@@ -354,7 +361,9 @@ def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):
         if mode != PLAIN and whole > 0:
             put, entry = out.ctypes.data + at, table.ctypes.data + 4 * row
             read, keep, pick = src.ctypes.data + base, states.ctypes.data, order.ctypes.data
-            if lanes == 64:
+            if lanes == 128:
+                wrote = _encode_groups(mode, 128, rows, read, entry, keep, put, whole, pick)
+            elif lanes == 64:
                 wrote = _encode_groups(mode, 64, rows, read, entry, keep, put, whole, pick)
             else:
                 wrote = _encode_groups(mode, 16, rows, read, entry, keep, put, whole, pick)

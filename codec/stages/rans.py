@@ -20,7 +20,9 @@ START: Final = 65536
 #: Of tables that only encode.
 _FREQUENCIES: Final = np.zeros((0, 256), np.int64)
 _DECODER: Final = np.zeros(0, np.uint32)
-_STARTS: Final = START.to_bytes(4, "little") * 64
+_STARTS: Final = START.to_bytes(4, "little") * 128
+#: Planes of so many bytes say how many lanes they have.
+WRITTEN: Final = 131072
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,17 @@ def fit_tables(counts: NDArray[np.int64], scale: int) -> RansTables:
 
 
 def lanes_for(size: int) -> int:
-    """How many states share the stream of a plane of ``size`` bytes."""
+    """How many states share the stream of a plane of ``size`` bytes, where it does not say so itself."""
     return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
 
 
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     words = c.varint((c.end - c.at) // 2)
+    lanes = c.u8() if g.size >= WRITTEN else lanes_for(g.size)
+    if g.size >= WRITTEN and lanes not in (64, 128):
+        raise c.bad(f"{lanes} rANS lanes, not 64 or 128")
     choice = choices.read(c, body, g.tiles, tables.count)
-    lanes = lanes_for(g.size)
     states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
     if int(states.min()) < START:
         raise c.bad("a rANS state is below 65536")

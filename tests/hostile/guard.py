@@ -24,7 +24,7 @@ from codec.container import records
 from codec.decode import SpanDecoder
 from codec.errors import CodecError
 from codec.kernels import chunks as chunk_kernel
-from codec.kernels import huffman, planes, rans, tables
+from codec.kernels import cpu, huffman, permute, planes, rans, tables
 from codec.memory import kept
 from codec.stages.geometry import plane_bytes, read_only
 from codec.wire import varint
@@ -133,7 +133,7 @@ def _huffman_tables(number: int) -> np.ndarray:
 
 
 def rans_decode(dice: Dice) -> None:
-    n, count, lanes = dice.size(), dice.of(1, 2, 5, 16), dice.of(1, 4, 16, 16, 64, 64)
+    n, count, lanes = dice.size(), dice.of(1, 2, 5, 16), dice.of(1, 4, 16, 64, 64, 128)
     tile = 1 + dice.below(dice.of(n, 64, 400, 5000))
     words = dice.source("words", dice.below(dice.of(8, 4 * lanes, n + 2 * lanes, 2 * n + 9)))
     at = dice.below(min(words.size, dice.of(1, 9)) + 1)
@@ -145,6 +145,22 @@ def rans_decode(dice: Dice) -> None:
     out = dice.room("out", n)
     found = rans.decode(words, at, end, lanes, table, choice, tile, states, out, n)
     assert found == -1 or at <= found <= end
+
+
+def permute_decode(dice: Dice) -> None:
+    """Any bytes whatever may be a table."""
+    n, count, lanes = dice.size(), dice.of(1, 2, 16), dice.of(64, 128)
+    tile = 1 + dice.below(dice.of(n, 64, 400, 5000))
+    words = dice.source("words", dice.below(dice.of(8, 4 * lanes, n + 2 * lanes, 2 * n + 9)))
+    at = dice.below(min(words.size, dice.of(1, 9)) + 1)
+    end = words.size - dice.below(min(2, words.size - at) + 1)
+    table = dice.put("table", dice.noise(count * permute.SIZE))
+    choice = dice.put("choice", dice.rng.integers(0, count, -(-n // tile)))
+    states = dice.put("states", dice.rng.integers(0, 1 << 32, lanes), np.uint32)
+    out, pad = dice.room("out", n), dice.room("pad", permute.PAD)
+    if cpu.permutes():
+        found = permute.decode(words, at, end, lanes, table, choice, tile, states, out, n, pad)
+        assert found == -1 or at <= found <= end
 
 
 def huffman_decode(dice: Dice) -> None:
@@ -353,7 +369,7 @@ def _damaged(dice: Dice, body: bytes) -> bytes:
 def _guard_room(dice: Dice) -> None:
     """What the quick way works in lies against fences, too."""
     held = kept().get(bulk._Room) or bulk._Room()
-    for name in ("state", "tables", "scratch", "small", "numbers", "why"):
+    for name in ("state", "tables", "full", "scratch", "small", "numbers", "why"):
         array = getattr(held, name)
         setattr(held, name, dice.put(f"room {name}", np.zeros(array.size, array.dtype), array.dtype))
     kept()[bulk._Room] = held
@@ -434,7 +450,17 @@ def overrun(dice: Dice) -> None:
 
 KINDS: Final[dict[str, Callable[[Dice], None]]] = {
     f.__name__: f
-    for f in (rans_decode, huffman_decode, rans_table, huffman_table, choices, merge, escapes, whole_records)
+    for f in (
+        rans_decode,
+        permute_decode,
+        huffman_decode,
+        rans_table,
+        huffman_table,
+        choices,
+        merge,
+        escapes,
+        whole_records,
+    )
 } | {"chunk_records": chunk_records}
 
 

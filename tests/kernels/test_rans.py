@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from codec.kernels import rans
 from tests import naive
 
-LANES = (1, 4, 16, 64)
+LANES = (1, 4, 16, 64, 128)
 
 
 def tables(freqs: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,127 @@
+"""rANS decoding with tables in registers, against the oracle and against the tables that codec.kernels.rans takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from codec.kernels import cpu, permute, rans, tables
+from tests import naive
+from tests.kernels.inner import build, spell_out
+
+needs_vbmi = pytest.mark.skipif(
+    not cpu.permutes(), reason="the processor has no byte permutes, or they are not asked for"
+)
+
+
+def freqs_for(rng: np.random.Generator, symbols: int, wild: bool) -> np.ndarray:
+    """Frequencies of a bell over neighbouring symbols, or of any."""
+    weights = rng.pareto(1, symbols) if wild else np.exp(-(np.linspace(-3, 3, symbols) ** 2))
+    found = np.maximum(1, (weights / weights.sum() * (4096 - symbols)).astype(np.int64))
+    found[int(found.argmax())] += 4096 - found.sum()
+    out = np.zeros(256, np.int64)
+    out[rng.choice(256, symbols, replace=False) if wild else np.arange(symbols) + rng.integers(0, 257 - symbols)] = (
+        found
+    )
+    return out
+
+
+def in_words(freq: np.ndarray) -> list[tuple[int, int, int]]:
+    """(symbol, frequency, place in the symbol) of each slot: the document's words."""
+    return [(s, int(f), k) for s, f in enumerate(freq) for k in range(int(f))]
+
+
+def looked_up(table: np.ndarray, slot: int) -> tuple[int, int, int]:
+    """What the kernel finds for a slot, step by step."""
+    bucket, place = slot >> 5, slot & 31
+    base, limit = int(table[permute.BASE + bucket]), int(table[permute.LIMIT + bucket])
+    rank = int(table[permute.DIRECT + base + place]) if limit == 255 else base + (place > limit)
+    f = int(table[permute.FREQ_LOW + rank]) | int(table[permute.FREQ_HIGH + rank]) << 8
+    start = int(table[permute.START_LOW + rank]) | int(table[permute.START_HIGH + rank]) << 8
+    return int(table[permute.SYMBOL + rank]), f, slot - start
+
+
+@given(symbols=st.integers(2, 140), wild=st.booleans(), seed=st.integers(0, 2**32))
+@example(symbols=128, wild=False, seed=0)
+@example(symbols=129, wild=False, seed=0)
+def test_every_slot_leads_to_its_symbol(symbols: int, wild: bool, seed: int) -> None:
+    freq = freqs_for(np.random.default_rng(seed), symbols, wild)
+    table = np.full(permute.SIZE + 20, 9, np.uint8)
+    found = build(freq, table, 10)
+    assert (table[:10] == 9).all() and (table[-10:] == 9).all()
+    inner = np.cumsum(freq[freq > 0])[:-1]
+    dense = np.count_nonzero(np.bincount(inner[inner % 32 != 0] // 32, minlength=128) > 1)
+    assert (found == 0) == (symbols <= 128 and dense <= 8)
+    if found < 0:
+        return
+    assert [looked_up(table[10:], slot) for slot in range(4096)] == in_words(freq)
+    spelled, decoder, encoder = np.zeros(4096, np.uint32), np.zeros(4096, np.uint32), np.zeros(256, np.uint32)
+    spell_out(table, 10, spelled)
+    tables.lay_out(freq.reshape(1, 256), decoder, encoder)
+    assert (spelled == decoder).all()
+
+
+def coded(n: int, tile: int, lanes: int, count: int, symbols: int, seed: int) -> tuple[np.ndarray, ...]:
+    """(bytes, choice, tables, states, stream) of some data, by the oracle."""
+    rng = np.random.default_rng(seed)
+    freqs = [freqs_for(rng, symbols, wild=False) for _ in range(count)]
+    room = np.zeros(count * permute.SIZE, np.uint8)
+    for k, freq in enumerate(freqs):
+        assert build(freq, room, k * permute.SIZE) == 0
+    tiles = naive.tiles_of(n, tile)
+    choice = rng.integers(0, count, len(tiles), dtype=np.uint8)
+    data = np.zeros(n, np.uint8)
+    for r, c in zip(tiles, choice, strict=True):
+        data[r.start : r.stop] = rng.choice(256, len(r), p=freqs[c] / 4096)
+    states, words = naive.rans_encode(data.tolist(), tile, choice.tolist(), [f.tolist() for f in freqs], lanes)
+    return data, choice, room, np.array(states, np.uint32), np.array(words, "<u2").view(np.uint8)
+
+
+@needs_vbmi
+@given(
+    n=st.integers(1, 2500),
+    tile=st.integers(1, 900),
+    lanes=st.sampled_from((64, 128)),
+    count=st.integers(1, 4),
+    symbols=st.integers(2, 60),
+    seed=st.integers(0, 999),
+)
+def test_what_the_oracle_encodes(n: int, tile: int, lanes: int, count: int, symbols: int, seed: int) -> None:
+    data, choice, room, states, words = coded(n, tile, lanes, count, symbols, seed)
+    stream = np.concatenate([np.zeros(3, np.uint8), words])  # an odd address
+    pad = np.full(permute.PAD, 7, np.uint8)
+    for cut in (0, 2):  # without its last word the stream is too short
+        back, left = np.full(n + 128, 5, np.uint8), states.copy()
+        end = permute.decode(stream, 3, stream.size - cut, lanes, room, choice, tile, left, back, n, pad)
+        assert (back[n:] == 5).all()
+        if words.size and cut:
+            assert end == -1
+            continue
+        assert end == stream.size
+        assert set(left.tolist()) == {65536}
+        assert (back[:n] == data).all()
+        if not words.size:
+            break
+
+
+@needs_vbmi
+@given(seed=st.integers(0, 2**32), lanes=st.sampled_from((64, 128)), n=st.integers(0, 900), words=st.integers(0, 400))
+def test_any_input_gives_what_the_other_kernel_gives(seed: int, lanes: int, n: int, words: int) -> None:
+    """States and words are noise: both kernels stop, or fail, at the same place with the same bytes."""
+    rng = np.random.default_rng(seed)
+    freq, tile = freqs_for(rng, int(rng.integers(2, 90)), wild=False), int(rng.integers(1, 500))
+    held, decoder, encoder = np.zeros(permute.SIZE, np.uint8), np.zeros(4096, np.uint32), np.zeros(256, np.uint32)
+    if build(freq, held, 0) < 0:
+        return
+    tables.lay_out(freq.reshape(1, 256), decoder, encoder)
+    choice = np.zeros(-(-n // tile), np.uint8)
+    first = rng.integers(0, 2**32, lanes, dtype=np.uint32)
+    src = rng.integers(0, 256, 2 * words, dtype=np.uint8)
+    one, other, a, b = np.zeros(n, np.uint8), np.zeros(n, np.uint8), first.copy(), first.copy()
+    pad = np.zeros(permute.PAD, np.uint8)
+    end = permute.decode(src, 0, src.size, lanes, held, choice, tile, a, one, n, pad)
+    assert end == rans.decode(src, 0, src.size, lanes, decoder, choice, tile, b, other, n)
+    if end >= 0:
+        assert (one == other).all() and (a == b).all()
