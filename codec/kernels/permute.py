@@ -181,8 +181,8 @@ def _groups(typing, quads, words, table, states, dst, n, rest):  # type: ignore[
             f, s = [v.look_up(f_low, rank), v.look_up(f_high, rank)], [v.look_up(s_low, rank), v.look_up(s_high, rank)]
             entries = []
             for half in (0, 1):
-                offset = b.sub(pairs[half], v.unpack(*s, half))
-                freq = v.unpack(*f, half)
+                offset = b.sub(pairs[half], v.unpack(s[0], s[1], half))
+                freq = v.unpack(f[0], f[1], half)
                 entries += [v.unpack(freq, offset, 0), v.unpack(freq, offset, 1)]
             new = []
             for x, entry in zip(old, entries, strict=True):
