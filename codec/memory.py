@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections import deque
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,10 @@ _API: Final = ctypes.pythonapi
 _NEW = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t)(("PyBytes_FromStringAndSize", _API))
 _DATA = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("PyBytes_AsString", _API))
 _RESIZE = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.c_ssize_t)(("_PyBytes_Resize", _API))
+_VIEW = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)(
+    ("PyMemoryView_FromMemory", _API)
+)
+_WRITABLE: Final = 0x200  # PyBUF_WRITE
 _DROP = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("Py_DecRef", _API))
 
 #: From this size on large pages are asked for, as numpy does for its arrays.
@@ -41,7 +46,7 @@ class Filling:
         if size >= _LARGE:
             _large_pages(address, size)
         #: Where it lies, as a writable uint8 array; not valid any more after ``resize`` and ``take``.
-        self.array: Any = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+        self.array: Any = np.frombuffer(_VIEW(address, size, _WRITABLE), np.uint8)
 
     def resize(self, size: int) -> None:
         """Keep what is there. Raises MemoryError, and is lost."""
@@ -105,7 +110,12 @@ def _large_pages(address: int, size: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     first, last = -(-address // _PAGE) * _PAGE, (address + size) // _PAGE * _PAGE
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _HUGEPAGE)
+    _libc().madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _HUGEPAGE)
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None)
 
 
 #: What threads that have ended worked in, for those that come: a call with several threads starts them anew.

@@ -73,20 +73,21 @@ class Cursor:
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
         """An unsigned LEB128 that is at most ``most``."""
-        at = self.at
-        if at < self.end and (byte := self.data[at]) < 128 and byte <= most:  # nearly all are of one byte
-            self.at = at + 1
-            return byte
-        value = 0
-        for k in range(VARINT_BYTES_MAX):
-            byte = self.u8()
-            value |= (byte & 127) << 7 * k
+        data, value, shift = self.data, 0, 0
+        for at in range(self.at, min(self.end, self.at + VARINT_BYTES_MAX)):
+            byte = data[at]
+            value |= (byte & 127) << shift
             if byte < 128:
-                if byte == 0 and k:
+                self.at = at + 1
+                if byte == 0 and shift:
                     raise self.bad("varint has a needless last byte")
                 if value > most:
                     raise self.bad(f"number {value} is more than {most}")
                 return value
+            shift += 7
+        if self.end - self.at < VARINT_BYTES_MAX:
+            self.at = self.end
+            raise self.bad("needs 1 bytes, only 0 are left")
         raise self.bad(f"varint is longer than {VARINT_BYTES_MAX} bytes")
 
     def text(self, most: int) -> str:
