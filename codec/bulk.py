@@ -9,16 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numba import config
 from numpy.typing import NDArray
-from xxhash import xxh3_64_intdigest
 
 from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
-from codec.kernels import huffman, permute, planes, rans
+from codec.kernels import huffman, permute, planes, rans, xxh3
 from codec.memory import kept
 from codec.stages.geometry import Bytes, view
-
-#: Original bytes decoded by one call of the kernel, about: they are hashed while they are in the second cache.
-BATCH: Final = 1 << 19
 
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 
@@ -34,7 +30,7 @@ class _Addresses:
         if self.array is None:
             with self._lock:
                 if self.array is None:
-                    found = [rans.decode_address(), huffman.decode_address(), permute.decode_address()]
+                    found = [rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address()]
                     self.array = np.array(found, np.int64)
         return self.array
 
@@ -95,13 +91,14 @@ def span_tables(body: Any) -> SpanTables | None:
 
 def decode(
     stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
-    careful: Callable[[int], None],
+    careful: Callable[[int], None], framed: bool = True,
 ) -> None:  # fmt: skip
-    """Decode records into ``out`` and compare their hashes.
+    """Decode records into ``out``, and compare their checksums and those of what they hold.
 
-    ``jobs``: for each record where in ``stored`` its body begins and ends, where in ``out`` its bytes do, and its
-    chunk's number, -1 for a span record with its only chunk. ``span``: of the chunk records. ``careful(k)`` decodes
-    job k another way: it is called for each that this way declines, and raises what is wrong with it.
+    ``jobs``: for each record where in ``stored`` it begins and ends (``framed``; else its body, which was checked),
+    where in ``out`` its bytes do, and its chunk's number, -1 for a span record with its only chunk. ``span``: of the
+    chunk records. ``careful(k)`` checks and decodes job k another way: it is called for each that this way declines,
+    and raises what is wrong with it.
     """
     if config.DISABLE_JIT or (span is None and jobs[0][kernel.NUMBER] >= 0):
         for k in range(len(jobs)):
@@ -109,23 +106,14 @@ def decode(
         return
     data, table, room = view(stored), np.array(jobs, np.int64), _room()
     state, tables = (room.state, room.tables) if span is None else (span.state, span.tables)
-    hashes, bytes_ = np.empty(len(jobs), np.uint64), out.data
     at, count = 0, len(jobs)
     while at < count:
-        stop, size = at, 0
-        while stop < count and size < BATCH:
-            size += jobs[stop][kernel.STOP] - jobs[stop][kernel.FIRST]
-            stop += 1
-        done = kernel.decode(
-            data, table[:stop] if stop < count else table, at, state, tables, room.full, out, hashes, room.scratch,
-            room.small, room.numbers, _ADDRESSES.get(), _ZEROS, room.why,
+        at = kernel.decode(
+            data, table, at, framed, state, tables, room.full, out, room.scratch, room.small, room.numbers,
+            _ADDRESSES.get(), _ZEROS, room.why,
         )  # fmt: skip
-        for k, wanted in enumerate(hashes[at:done].tolist(), at):
-            if xxh3_64_intdigest(bytes_[jobs[k][kernel.FIRST] : jobs[k][kernel.STOP]]) != wanted:
-                careful(k)
-        at = done
-        if at == stop:
-            continue
+        if at == count:
+            return
         if room.why[0] == kernel.UNKNOWN:
             _ADDRESSES.add(int(state[kernel.LAYOUT]), int(state[kernel.WIDTH]))
         else:
@@ -137,4 +125,5 @@ def decode_chunk(
     body: memoryview, number: int, out: Bytes, span: SpanTables | None, careful: Callable[[], SpanDecoder]
 ) -> None:
     """Decode the body of chunk record ``number`` into ``out``; ``careful()`` makes the other way's decoder."""
-    decode(body, [(0, len(body), 0, out.size, number)], out, span, lambda _: careful().decode_chunk(number, body, out))
+    jobs = [(0, len(body), 0, out.size, number)]
+    decode(body, jobs, out, span, lambda _: careful().decode_chunk(number, body, out), framed=False)

@@ -180,8 +180,7 @@ class WeftFile:
         for span in range(task.span, task.span + task.spans):
             entry = self.index.spans[span]
             end = at + entry.record
-            records.body_of(stored[at:end], records.SPAN, self.name, first + at)
-            jobs.append((at + records.HEAD_BYTES, end - 8, begin, begin + entry.original, -1))
+            jobs.append((at, end, begin, begin + entry.original, -1))
             at, begin = end, begin + entry.original
 
         def careful(k: int) -> None:
@@ -200,14 +199,14 @@ class WeftFile:
         jobs, at, begin = [], 0, 0
         for number in range(task.first, task.stop):
             end = at + entry.chunks[number]
-            records.body_of(stored[at:end], records.CHUNK, self.name, first + at)
             stop = out.size if number == task.stop - 1 else begin + shape.chunk_bytes
-            jobs.append((at + records.HEAD_BYTES, end - 8, begin, stop, number))
+            jobs.append((at, end, begin, stop, number))
             at, begin = end, stop
 
         def careful(k: int) -> None:
             a, b, begin, end, number = jobs[k]
-            self.decoder(task.span).decode_chunk(number, stored[a:b], out[begin:end])
+            body = records.body_of(stored[a:b], records.CHUNK, self.name, first + a)
+            self.decoder(task.span).decode_chunk(number, body, out[begin:end])
 
         bulk.decode(stored, jobs, out, tables, careful)
 

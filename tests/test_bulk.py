@@ -51,9 +51,11 @@ class Run:
     ) -> None:
         self.bodies, self.jobs, parts, at, begin = bodies, [], [], 0, GUARD + shift
         for k, (body, length) in enumerate(zip(bodies, lengths, strict=True)):
-            parts.append(bytes((k & 255,)) * (k % 5) + body)
+            number = numbers[k] if numbers else -1
+            record = records.record(records.SPAN if number < 0 else records.CHUNK, body)
+            parts.append(bytes((k & 255,)) * (k % 5) + record)
             at += len(parts[-1])
-            self.jobs.append((at - len(body), at, begin, begin + length, numbers[k] if numbers else -1))
+            self.jobs.append((at - len(record), at, begin, begin + length, number))
             begin += length
         self.stored, self.end = b"".join(parts) + b"more", begin
         self.out = np.full(begin + GUARD, FILL, np.uint8)
@@ -215,10 +217,22 @@ def test_only_what_is_wrong_is_left() -> None:
         run.decode(careful=run.careful)
 
 
-def test_runs_that_are_larger_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 1 << 19)
+def test_what_is_stored_is_checked_first() -> None:
+    """A byte of a record that is another: kind, length, body or checksum. The span's bytes may still be right."""
+    good = made("bf16", "default", 9, 304)
+    size = len(run_of([good]).stored)
+    for at in (0, 1, 2, 4, 5, 20, size - 13, size - 5):  # four bytes lie behind the record
+        run = run_of([good, good])
+        run.stored = run.stored[:at] + bytes((run.stored[at] ^ 64,)) + run.stored[at + 1 :]
+        assert run.decode() == [0], at
+        assert run.bytes_of(1) == good.original
+    run = run_of([good])
+    run.jobs[0] = (run.jobs[0][0], run.jobs[0][1] - 1, *run.jobs[0][2:])
+    assert run.decode() == [0]
+
+
+def test_long_runs() -> None:
     found = [made(kind, "fast", 600, 384, seed=k) for k, kind in enumerate(["bf16", "bytes", "fp16", "bf16"] * 2)]
-    assert sum(len(s.original) for s in found) > 4 * bulk.BATCH
     run = run_of(found)
     assert run.decode() == []
     assert [run.bytes_of(k) for k in range(8)] == [s.original for s in found]
@@ -232,24 +246,24 @@ def test_a_layout_is_compiled_when_it_is_first_seen(monkeypatch: pytest.MonkeyPa
     addresses = bulk._Addresses()
     monkeypatch.setattr(bulk, "_ADDRESSES", addresses)
     one, two = made("bf16", "fast", 9, 304), made("fp32, some rows fp16", "default", 9, 304)
-    assert len(addresses.get()) == 3
+    assert len(addresses.get()) == 4
     run = run_of([one, two, made("bytes", "default", 9, 304), one, two])
     assert run.decode() == []
     assert [run.bytes_of(k) for k in (0, 1, 3, 4)] == [one.original, two.original] * 2
-    assert addresses.get()[3:].reshape(-1, 3)[:, :2].tolist() == [[0x88, 2], [0x88148, 4]]
+    assert addresses.get()[4:].reshape(-1, 3)[:, :2].tolist() == [[0x88, 2], [0x88148, 4]]
     run = run_of([two, of_planes(3), of_planes(15), one, two])
     assert run.decode() == []
     assert [run.bytes_of(k) for k in range(5)] == [
         two.original, of_planes(3).original, of_planes(15).original, one.original, two.original,
     ]  # fmt: skip
-    assert len(addresses.get()) == 3 + 3 * 4
+    assert len(addresses.get()) == 4 + 3 * 4
     several = chunked(made("fp16", "default", 9, 304), 3)  # seen first in a chunk record
     assert several is not None
     span, lengths = bulk.span_tables(several[0]), [len(several[2]) // 3] * 3
     run = Run(several[1], lengths, [0, 1, 2])
     assert run.decode(span) == []
     assert run.out[GUARD : run.end].tobytes() == several[2]
-    assert len(addresses.get()) == 3 + 3 * 5
+    assert len(addresses.get()) == 4 + 3 * 5
 
 
 @pytest.mark.parametrize("shift", range(1, 9))

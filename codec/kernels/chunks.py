@@ -3,7 +3,8 @@
 The careful way is codec.decode, plane by plane, with an error for everything that can be wrong. This is the quick one:
 it reads the same fields with the same bounds, calls the same kernels (by their addresses, so that each is compiled
 once, in its own file), and stops at whatever is wrong, rare, or zstd: the careful way then takes that record, and
-says why. Nothing decoded here is handed out before its hash is compared.
+says why. Both checksums of a record are compared here: over what is stored before it is looked at, and over what it
+decodes to, while that is in the cache.
 
 State of a span, int64[STATE]: the fields below, then FIELDS numbers for each plane.
 """
@@ -51,18 +52,20 @@ SCRATCH: Final = (1 << 19) + (1 << 20) + 64
 #: Tiles in a chunk, at most; choices and drops each take so many bytes.
 MOST_TILES: Final = 1 << 16
 #: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states, places of
-#: planes, a padded end of a stream. They are the caller's, because numba frees an array of its own before a call that
-#: only has its address.
-NUMBERS: Final = 144 + PAD // 8
-_INTS, _STARTS, _ENDS, _STATES, _PLACES, _PADDED = 0, 8, 12, 16, 80, 144
+#: planes, what a hash is summed in, a padded end of a stream. They are the caller's, because numba frees an array of
+#: its own before a call that only has its address.
+NUMBERS: Final = 152 + PAD // 8
+_INTS, _STARTS, _ENDS, _STATES, _PLACES, _SUMS, _PADDED = 0, 8, 12, 16, 80, 144, 152
 
-#: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing.
+#: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing; what
+#: was decoded hashes to something else than the record says.
 DONE: Final = 0
 DECLINED: Final = 1
 UNKNOWN: Final = 2
+WRONG: Final = 3
 
-#: Columns of ``jobs``: where the body begins and ends in the stored bytes, where its output does, and the
-#: chunk's number (-1: a span record with its only chunk).
+#: Columns of ``jobs``: where the record, or its body, begins and ends in the stored bytes, where its output does, and
+#: the chunk's number (-1: a span record with its only chunk).
 AT, END, FIRST, STOP, NUMBER = range(5)
 
 _FOLDED, _WINDOWED, _CONSTANT, _DROPS, _ESCAPES = 4, 8, 16, 32, 64
@@ -196,8 +199,8 @@ def _span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-de
 
 @njit(nogil=True)
 def _address(known, layout, width):  # type: ignore[no-untyped-def]
-    """The address of a merge among known[3:]: layout, width, address, layout, ...; 0 if it is not there."""
-    for k in range(3, known.size - 2, 3):
+    """The address of a merge among known[4:]: layout, width, address, layout, ...; 0 if it is not there."""
+    for k in range(4, known.size - 2, 3):
         if known[k] == layout and known[k + 1] == width:
             return known[k + 2]
     return 0
@@ -418,6 +421,26 @@ def _chunk(  # type: ignore[no-untyped-def]
     return DONE
 
 
+@njit(nogil=True)
+def _word(data, at):  # type: ignore[no-untyped-def]
+    """Eight bytes, low first."""
+    found = np.int64(0)
+    for j in range(8):
+        found |= np.int64(data[at + j]) << (8 * j)
+    return found
+
+
+@njit(nogil=True)
+def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
+    """Whether data[at:end) is a whole record of this kind, with its checksum."""
+    if end - at < 13 or data[at] != kind:
+        return False
+    size = np.int64(data[at + 1]) | np.int64(data[at + 2]) << 8 | np.int64(data[at + 3]) << 16
+    if size | np.int64(data[at + 4]) << 24 != end - at - 13:
+        return False
+    return call(known[3], (data.ctypes.data + at, end - at - 8, sums.ctypes.data)) == _word(data, end - 8)
+
+
 @njit(nogil=True, cache=True)
 def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
     """Read the body data[at:end) of a span record without chunk. Returns 0, or -1 if the careful way must.
@@ -429,23 +452,27 @@ def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untype
 
 
 @njit(nogil=True, cache=True)
-def decode(data, jobs, start, state, tables, spelled, out, hashes, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
+def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
     """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[1]) says why it stopped.
 
-    data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has
-    checked to lie in data and out; state and tables as ``read_span`` left them, for chunk records, else room for
-    them; spelled uint64[FULL_WORDS]; out uint8; hashes uint64[n] gets what each chunk's bytes should hash to; scratch
-    uint8[SCRATCH]; small uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of the rANS decoder,
-    the Huffman decoder, the rANS decoder with tables in registers (0: none), then (layout, width, address) of each
-    merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the
-    layout and width that are missing.
+    data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has checked
+    to lie in data and out; framed: whether they are those of whole records, whose checksums are compared first; state
+    and tables as ``read_span`` left them, for chunk records, else room for them; spelled uint64[FULL_WORDS]; out uint8;
+    scratch uint8[SCRATCH]; small uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of the rANS
+    decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
+    address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the layout and width that
+    are missing.
     """
     for k in range(start, jobs.shape[0]):
         at, end, begin, stop, number = jobs[k, AT], jobs[k, END], jobs[k, FIRST], jobs[k, STOP], jobs[k, NUMBER]
+        why[0] = DECLINED
+        if framed:
+            if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[_SUMS : _SUMS + 8]):
+                return k
+            at, end = at + 5, end - 8
         if number < 0:
             state[CONSTANT] = 0
             at = _span(data, at, end, state, tables, known[2] != 0)
-            why[0] = DECLINED
             if at < 0 or stop - begin != state[LENGTH]:
                 return k
             if (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK] > 1:
@@ -453,7 +480,6 @@ def decode(data, jobs, start, state, tables, spelled, out, hashes, scratch, smal
             last = True
         else:
             found, at = _varint(data, at, end, 1 << 23)
-            why[0] = DECLINED
             if at < 0 or found != number:
                 return k
             full = state[CHUNK] * state[WIDTH]
@@ -463,14 +489,15 @@ def decode(data, jobs, start, state, tables, spelled, out, hashes, scratch, smal
                 return k
         if end - at < 8:
             return k
-        want = np.uint64(0)
-        for j in range(8):
-            want |= np.uint64(data[at + j]) << np.uint64(8 * j)
-        hashes[k] = want
+        want = _word(data, at)
         why[0] = _chunk(
             data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, zeros
         )
         if why[0] != DONE:
+            return k
+        sums = numbers[_SUMS : _SUMS + 8]
+        if call(known[3], (out.ctypes.data + begin, stop - begin, sums.ctypes.data)) != want:
+            why[0] = WRONG
             return k
     why[0] = DONE
     return jobs.shape[0]

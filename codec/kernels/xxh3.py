@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, config, njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.native import address_of
@@ -128,8 +128,8 @@ def _stripes_ir(typing, data, at, count, secret, key, acc):  # type: ignore[no-u
 overload(_word)(lambda data, at: lambda data, at: _word_ir(data, at))
 overload(_folded)(lambda x, y: lambda x, y: _folded_ir(x, y))
 overload(_stripes)(
-    lambda data, at, count, secret, key, acc: lambda data, at, count, secret, key, acc: _stripes_ir(
-        data, at, count, secret, key, acc
+    lambda data, at, count, secret, key, acc: (
+        lambda data, at, count, secret, key, acc: _stripes_ir(data, at, count, secret, key, acc)
     )
 )
 

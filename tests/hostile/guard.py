@@ -398,7 +398,7 @@ def whole_records(dice: Dice) -> None:
             decoder.decode_inline(out[first:stop])
 
     try:
-        bulk.decode(stored, jobs, out, None, careful)
+        bulk.decode(stored, jobs, out, None, careful, framed=False)
     except CodecError:
         pass
 
@@ -428,7 +428,7 @@ def chunk_records(dice: Dice) -> None:
             decoder.decode_chunk(number, memoryview(stored), out)
 
     try:
-        bulk.decode(stored, [(0, len(body), 0, out.size, number)], out, found, careful)
+        bulk.decode(stored, [(0, len(body), 0, out.size, number)], out, found, careful, framed=False)
     except CodecError:
         pass
 
