@@ -49,13 +49,13 @@ class _Room:
     """What the kernel works in, one for each thread."""
 
     def __init__(self) -> None:
-        self.state = np.zeros(kernel.STATE, np.int64)
-        self.tables = np.empty(kernel.MOST_TABLES * kernel.TABLE_WORDS, np.uint64)
+        self.state = np.zeros((2, kernel.STATE), np.int64)
+        self.tables = np.empty((2, kernel.MOST_TABLES * kernel.TABLE_WORDS), np.uint64)
         self.full = np.empty(kernel.FULL_WORDS, np.uint64)
-        self.scratch = np.empty(kernel.SCRATCH, np.uint8)
-        self.small = np.empty(2 * kernel.MOST_TILES, np.uint8)
-        self.numbers = np.zeros(kernel.NUMBERS, np.int64)
-        self.why = np.zeros(1, np.int64)
+        self.scratch = np.empty((2, kernel.SCRATCH), np.uint8)
+        self.small = np.empty((2, 2 * kernel.MOST_TILES), np.uint8)
+        self.numbers = np.zeros((2, kernel.NUMBERS), np.int64)
+        self.why = np.zeros(3, np.int64)
 
 
 def _room() -> _Room:
@@ -72,7 +72,7 @@ class SpanTables:
     __slots__ = ("chunk_bytes", "chunks", "length", "state", "tables")
 
     def __init__(self, state: NDArray[np.int64], tables: NDArray[np.uint64]) -> None:
-        self.state, self.tables = state, tables
+        self.state, self.tables = state.reshape(1, -1), tables.reshape(1, -1)
         self.length, width = int(state[kernel.LENGTH]), int(state[kernel.WIDTH])
         self.chunk_bytes = int(state[kernel.CHUNK]) * width
         self.chunks = max(1, -(-(self.length // width * width) // self.chunk_bytes))
@@ -82,7 +82,7 @@ def span_tables(body: Any) -> SpanTables | None:
     """Read the body of a span record without a chunk; None if it is for the careful way."""
     if config.DISABLE_JIT:
         return None
-    state, tables = np.zeros(kernel.STATE, np.int64), _room().tables
+    state, tables = np.zeros(kernel.STATE, np.int64), _room().tables[0]
     data = view(body)
     if kernel.read_span(data, 0, data.size, state, tables, permute.decode_address() != 0) < 0:
         return None
@@ -115,7 +115,7 @@ def decode(
         if at == count:
             return
         if room.why[0] == kernel.UNKNOWN:
-            _ADDRESSES.add(int(state[kernel.LAYOUT]), int(state[kernel.WIDTH]))
+            _ADDRESSES.add(int(room.why[1]), int(room.why[2]))
         else:
             careful(at)
             at += 1

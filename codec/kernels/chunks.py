@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels import permute
 from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.native import call, move
 from codec.kernels.permute import PAD, build, spell_out
@@ -52,10 +53,17 @@ SCRATCH: Final = (1 << 19) + (1 << 20) + 64
 #: Tiles in a chunk, at most; choices and drops each take so many bytes.
 MOST_TILES: Final = 1 << 16
 #: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states, places of
-#: planes, what a hash is summed in, a padded end of a stream. They are the caller's, because numba frees an array of
-#: its own before a call that only has its address.
-NUMBERS: Final = 152 + PAD // 8
-_INTS, _STARTS, _ENDS, _STATES, _PLACES, _SUMS, _PADDED = 0, 8, 12, 16, 80, 144, 152
+#: planes, what a hash is summed in, a job for codec.kernels.permute and one that is none, what is known of a chunk that
+#: is open, a padded end of a stream. They are the caller's, because numba frees an array of its own before a
+#: call that only has its address.
+NUMBERS: Final = 200 + PAD // 8
+_INTS, _STARTS, _ENDS, _STATES, _PLACES, _SUMS, _JOB, _EMPTY, _OPEN, _PADDED = (
+    0, 8, 12, 16, 80, 144, 152, 168, 184, 200,
+)  # fmt: skip
+#: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
+#: that drops are known of, bytes of planes in the scratch, escapes and where they lie, where the body's tail begins and
+#: its end.
+_BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST = range(12)
 
 #: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing; what
 #: was decoded hashes to something else than the record says.
@@ -207,6 +215,15 @@ def _address(known, layout, width):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def _word(data, at):  # type: ignore[no-untyped-def]
+    """Eight bytes, low first."""
+    found = np.int64(0)
+    for j in range(8):
+        found |= np.int64(data[at + j]) << (8 * j)
+    return found
+
+
+@njit(nogil=True)
 def _choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-def]
     """Read the tiles' choices; the position behind them, or -1."""
     if tables < 2:
@@ -220,8 +237,13 @@ def _choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True)
-def _rans(data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
-    """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1."""
+def _rans(  # type: ignore[no-untyped-def]
+    data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later
+):
+    """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1.
+
+    With tables in registers and ``later`` it is left as a job in ``numbers``.
+    """
     words, at = _varint(data, at, end, (end - at) // 2)
     if at < 0:
         return -1
@@ -250,16 +272,48 @@ def _rans(data, at, end, size, tile, tiles, count, tables, held, spelled, choice
             spell_out(tables.view(np.uint8), k * HELD, spelled[k * TABLE_WORDS : (k + 1) * TABLE_WORDS].view(np.uint32))
         entries = spelled.ctypes.data
     if held and lanes >= 64:
-        pad = numbers[_PADDED:].ctypes.data
-        found = call(known[2], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, pad, ahead, step))
-    else:
-        found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+        job = numbers[_JOB : _JOB + permute.FIELDS]
+        job[permute.AT], job[permute.END], job[permute.LANES], job[permute.TABLES] = at, stop, lanes, entries
+        job[permute.TILES], job[permute.TILE], job[permute.STATES], job[permute.TARGET] = tiles, tile, keep, out
+        job[permute.BYTES], job[permute.AHEAD], job[permute.STEP] = size, ahead, step
+        if later:
+            return stop
+        _run(data, numbers, choice, known, numbers, choice)
+        return stop if _ended(numbers) else -1
+    found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
     if found != stop:
         return -1
     for lane in range(lanes):
         if states[lane] != 65536:
             return -1
     return stop
+
+
+@njit(nogil=True)
+def _run(data, numbers, choice, known, other, other_choice):  # type: ignore[no-untyped-def]
+    """Do the job in ``numbers``, and the one in ``other`` if these are others."""
+    source, job = data.ctypes.data, numbers[_JOB:].ctypes.data
+    second = other[_JOB:].ctypes.data
+    if job == second:
+        numbers[_EMPTY : _EMPTY + permute.FIELDS] = 0
+        second = numbers[_EMPTY:].ctypes.data
+    call(
+        known[2],
+        (source, numbers[_PADDED:].ctypes.data, choice.ctypes.data, job,
+         source, other[_PADDED:].ctypes.data, other_choice.ctypes.data, second),
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def _ended(numbers):  # type: ignore[no-untyped-def]
+    """Whether a job ended where it should: with its words used up, and all states as they began."""
+    job, states = numbers[_JOB : _JOB + permute.FIELDS], numbers[_STATES : _STATES + 64].view(np.uint32)
+    if job[permute.FOUND] != job[permute.END]:
+        return False
+    for lane in range(job[permute.LANES]):
+        if states[lane] != 65536:
+            return False
+    return True
 
 
 @njit(nogil=True)
@@ -287,13 +341,13 @@ def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known
 
 
 @njit(nogil=True)
-def _chunk(  # type: ignore[no-untyped-def]
-    data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, zeros
-):
-    """Decode a chunk's body, from behind its number on, into out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
+def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
+    """Read a chunk's body, from behind its number on, for out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
 
-    data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes.
+    data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes. Its planes are decoded, but for
+    the last if that is left as a job (numbers[_JOB + LANES] is not 0 then); they are merged by ``_close``.
     """
+    numbers[_JOB + permute.LANES] = 0
     width, tile, planes, flags = state[WIDTH], state[TILE], state[PLANES], state[FLAGS]
     tail = state[LENGTH] % width if last else 0
     size = stop - begin - tail
@@ -301,7 +355,9 @@ def _chunk(  # type: ignore[no-untyped-def]
     tiles = (elements + tile - 1) // tile
     if end - at < 8 or tiles > MOST_TILES or size % width:
         return DECLINED
-    at += 8  # the hash, which the caller compares
+    was = numbers[_OPEN : _OPEN + 16]
+    was[_BEGIN], was[_STOP], was[_HASH], was[_ELEMENTS], was[_LAST] = begin, stop, _word(data, at), elements, end
+    at += 8
     drops, choice = small[:0], small[MOST_TILES:]
     if flags & _DROPS:
         if at >= end or data[at] > 1:
@@ -393,7 +449,7 @@ def _chunk(  # type: ignore[no-untyped-def]
                 held = state[place + IN_REGISTERS]
                 at = _rans(
                     data, at, end, need, full, kept, count, mine, held, spelled, choice, target, known, numbers, ahead,
-                    step,
+                    step, p == planes - 1,
                 )  # fmt: skip
             else:
                 at = _huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers)
@@ -402,32 +458,37 @@ def _chunk(  # type: ignore[no-untyped-def]
         else:
             return DECLINED
         used += need
-    if not direct:
-        numbers[0], numbers[1], numbers[2] = tile, state[FOLD], state[WINDOW]
-        numbers[3], numbers[4] = 255, state[CONSTANT]
-        source, work, target = data.ctypes.data, scratch.ctypes.data, out.ctypes.data + begin
-        ints, rows, dropped = numbers.ctypes.data, flat.ctypes.data, small.ctypes.data
-        none, count = zeros.ctypes.data, drops.size
-        found = call(
-            merge,
-            (target, elements, ints, dropped, count, rows, planes, source, end, work, used, none,
-             escapes, positions, values),
-        )  # fmt: skip
-        if found < 0:
-            return DECLINED
     if end - at != tail:
         return DECLINED
-    move(out, stop - tail, data, at, tail)
+    was[_MERGE], was[_DROPPED], was[_USED], was[_TAIL] = merge, drops.size, used, at
+    was[_ESCAPED], was[_POSITIONS], was[_VALUES] = escapes, positions, values
     return DONE
 
 
 @njit(nogil=True)
-def _word(data, at):  # type: ignore[no-untyped-def]
-    """Eight bytes, low first."""
-    found = np.int64(0)
-    for j in range(8):
-        found |= np.int64(data[at + j]) << (8 * j)
-    return found
+def _close(data, state, out, scratch, small, numbers, known, zeros):  # type: ignore[no-untyped-def]
+    """Merge the planes of a chunk that was opened, and compare its hash. Returns DONE, DECLINED or WRONG."""
+    was = numbers[_OPEN : _OPEN + 16]
+    begin, stop, end, at = was[_BEGIN], was[_STOP], was[_LAST], was[_TAIL]
+    if numbers[_JOB + permute.LANES] and not _ended(numbers):
+        return DECLINED
+    if was[_MERGE]:
+        numbers[0], numbers[1], numbers[2] = state[TILE], state[FOLD], state[WINDOW]
+        numbers[3], numbers[4] = 255, state[CONSTANT]
+        source, work, target = data.ctypes.data, scratch.ctypes.data, out.ctypes.data + begin
+        ints, rows, dropped = numbers.ctypes.data, numbers[_PLACES:].ctypes.data, small.ctypes.data
+        none, planes = zeros.ctypes.data, state[PLANES]
+        found = call(
+            was[_MERGE],
+            (target, was[_ELEMENTS], ints, dropped, was[_DROPPED], rows, planes, source, end, work, was[_USED], none,
+             was[_ESCAPED], was[_POSITIONS], was[_VALUES]),
+        )  # fmt: skip
+        if found < 0:
+            return DECLINED
+    move(out, stop - (end - at), data, at, end - at)
+    sums = numbers[_SUMS : _SUMS + 8]
+    found = call(known[3], (out.ctypes.data + begin, stop - begin, sums.ctypes.data))
+    return DONE if found == was[_HASH] else WRONG
 
 
 @njit(nogil=True)
@@ -451,53 +512,81 @@ def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untype
     return 0 if _span(data, at, end, state, tables, permutes) == end else -1
 
 
+@njit(nogil=True)
+def _begin(data, job, framed, state, tables, spelled, out, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
+    """Read a record up to its chunk's planes. Returns DONE, DECLINED or UNKNOWN."""
+    at, end, begin, stop, number = job[AT], job[END], job[FIRST], job[STOP], job[NUMBER]
+    if framed:
+        if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[_SUMS : _SUMS + 8]):
+            return DECLINED
+        at, end = at + 5, end - 8
+    if number < 0:
+        state[CONSTANT] = 0
+        at = _span(data, at, end, state, tables, known[2] != 0)
+        if at < 0 or stop - begin != state[LENGTH]:
+            return DECLINED
+        if (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK] > 1:
+            return DECLINED
+        last = True
+    else:
+        found, at = _varint(data, at, end, 1 << 23)
+        if at < 0 or found != number:
+            return DECLINED
+        full = state[CHUNK] * state[WIDTH]
+        chunks = max(1, (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK])
+        last = number == chunks - 1
+        if number >= chunks or stop - begin != (state[LENGTH] - number * full if last else full):
+            return DECLINED
+    return _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known)
+
+
 @njit(nogil=True, cache=True)
 def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
-    """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[1]) says why it stopped.
+    """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[3]) says why it stopped.
 
     data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has checked
     to lie in data and out; framed: whether they are those of whole records, whose checksums are compared first; state
-    and tables as ``read_span`` left them, for chunk records, else room for them; spelled uint64[FULL_WORDS]; out uint8;
-    scratch uint8[SCRATCH]; small uint8[2 * MOST_TILES]; numbers int64[NUMBERS]; known int64: the addresses of the rANS
-    decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
-    address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, state holds the layout and width that
-    are missing.
+    int64[k, STATE] and tables uint64[k, MOST_TABLES * TABLE_WORDS]: for chunk records k is 1 and they are as
+    ``read_span`` left them, else k is 2 and they are worked in. spelled uint64[FULL_WORDS]; out uint8; scratch uint8[2,
+    SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS] are worked in; known int64: the addresses of the
+    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
+    address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, ``why`` goes on with the layout and
+    width that are missing.
+
+    There are two of everything since a chunk may wait with its last plane for the next one, so that the two are decoded
+    side by side.
     """
-    for k in range(start, jobs.shape[0]):
-        at, end, begin, stop, number = jobs[k, AT], jobs[k, END], jobs[k, FIRST], jobs[k, STOP], jobs[k, NUMBER]
-        why[0] = DECLINED
-        if framed:
-            if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[_SUMS : _SUMS + 8]):
-                return k
-            at, end = at + 5, end - 8
-        if number < 0:
-            state[CONSTANT] = 0
-            at = _span(data, at, end, state, tables, known[2] != 0)
-            if at < 0 or stop - begin != state[LENGTH]:
-                return k
-            if (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK] > 1:
-                return k
-            last = True
+    waiting, slot = np.int64(-1), 0
+    for k in range(start, jobs.shape[0] + 1):
+        row, status = min(slot, state.shape[0] - 1), np.int64(DONE)
+        if k < jobs.shape[0]:
+            status = np.int64(_begin(
+                data, jobs[k], framed, state[row], tables[row], spelled, out, scratch[slot], small[slot], numbers[slot],
+                known,
+            ))  # fmt: skip
+            if status == UNKNOWN:
+                why[1], why[2] = state[row, LAYOUT], state[row, WIDTH]
+            left = status == DONE and numbers[slot, _JOB + permute.LANES] > 0
+            if left and waiting < 0:
+                waiting, slot = k, 1 - slot
+                continue
         else:
-            found, at = _varint(data, at, end, 1 << 23)
-            if at < 0 or found != number:
-                return k
-            full = state[CHUNK] * state[WIDTH]
-            chunks = max(1, (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK])
-            last = number == chunks - 1
-            if number >= chunks or stop - begin != (state[LENGTH] - number * full if last else full):
-                return k
-        if end - at < 8:
-            return k
-        want = _word(data, at)
-        why[0] = _chunk(
-            data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, zeros
-        )
-        if why[0] != DONE:
-            return k
-        sums = numbers[_SUMS : _SUMS + 8]
-        if call(known[3], (out.ctypes.data + begin, stop - begin, sums.ctypes.data)) != want:
-            why[0] = WRONG
+            left = False
+        if waiting >= 0:  # finish it, with this one or without
+            other = 1 - slot
+            mine, its = numbers[slot if left else other], numbers[other]
+            _run(data, its, small[other, MOST_TILES:], known, mine, small[slot if left else other, MOST_TILES:])
+            before = min(other, state.shape[0] - 1)
+            why[0] = _close(data, state[before], out, scratch[other], small[other], its, known, zeros)
+            if why[0] != DONE:
+                return waiting
+            waiting = np.int64(-1)
+        if k == jobs.shape[0]:
+            break
+        if status == DONE:
+            status = np.int64(_close(data, state[row], out, scratch[slot], small[slot], numbers[slot], known, zeros))
+        if status != DONE:
+            why[0] = status
             return k
     why[0] = DONE
     return jobs.shape[0]

@@ -135,107 +135,136 @@ class _Registers:
         return self.call("llvm.x86.avx512.vpermi2var.qi.512", ir.VectorType(I8, 64), [pair[0], order, pair[1]])
 
 
+class _Stream:
+    """One stream of words in the IR: its tables and states in registers, as far as there are any left."""
+
+    def __init__(self, v: _Registers, quads: int, table: Any, states: Any) -> None:
+        self.v, self.quads = v, quads
+        parts = (BASE, LIMIT, DIRECT, DIRECT + 128, SYMBOL, FREQ_LOW, FREQ_HIGH, START_LOW, START_HIGH)
+        self.tables = [tuple(v.load(v.plus(table, at + 64 * k), I8, 64) for k in (0, 1)) for at in parts]
+        self.states = states
+        self.xs = [cgutils.alloca_once(v.b, ir.VectorType(I32, 16)) for _ in range(4 * quads)]
+        for j, x in enumerate(self.xs):
+            v.b.store(v.load(v.plus(states, 64 * j), I32, 16), x)
+
+    def keep(self) -> None:
+        for j, x in enumerate(self.xs):
+            self.v.store(self.v.b.load(x), self.v.plus(self.states, 64 * j))
+
+    def _step(self, old: list[Any]) -> tuple[Any, list[Any]]:
+        """(symbols of 64 lanes, their states before new words come in)."""
+        v, b = self.v, self.v.b
+        base, limit, near, far, symbol, f_low, f_high, s_low, s_high = self.tables
+        zero = v.const(0, I8, 64)
+        slots = [b.and_(x, v.const(4095, I32, 16)) for x in old]
+        pairs = [v.pack(slots[0], slots[1]), v.pack(slots[2], slots[3])]
+        bucket = v.pack(*[b.lshr(w, v.const(5, I16, 32)) for w in pairs])
+        place = v.pack(*[b.and_(w, v.const(31, I16, 32)) for w in pairs])
+        first, second = v.look_up(base, bucket), v.look_up(limit, bucket)
+        over = v.call("llvm.usub.sat.v64i8", zero.type, [place, second])
+        beyond = v.call("llvm.umin.v64i8", zero.type, [over, v.const(1, I8, 64)])
+        written = b.or_(first, place)
+        direct = b.select(b.icmp_signed("<", written, zero), v.look_up(far, written), v.look_up(near, written))
+        rank = b.select(b.icmp_signed("<", second, zero), direct, b.add(first, beyond))
+        # packing leaves the four symbols of lanes 16 j + 4 l .. at 16 l + 4 j
+        back = ir.Constant(ir.VectorType(I32, 16), [4 * (k % 4) + k // 4 for k in range(16)])
+        symbols = b.bitcast(v.look_up(symbol, rank), ir.VectorType(I32, 16))
+        symbols = b.bitcast(b.shuffle_vector(symbols, symbols, back), zero.type)
+        f, s = [v.look_up(f_low, rank), v.look_up(f_high, rank)], [v.look_up(s_low, rank), v.look_up(s_high, rank)]
+        new = []
+        for half in (0, 1):
+            offset, freq = b.sub(pairs[half], v.unpack(s[0], s[1], half)), v.unpack(f[0], f[1], half)
+            for k in (0, 1):
+                entry = v.unpack(freq, offset, k)
+                x = b.lshr(old[2 * half + k], v.const(12, I32, 16))
+                x = b.mul(b.and_(entry, v.const(65535, I32, 16)), x)
+                new.append(b.add(x, b.lshr(entry, v.const(16, I32, 16))))
+        return symbols, new
+
+    def group(self, p: Any, out: Any, left: Any = None) -> Any:
+        """One group; ``left``: how many symbols, where not all. Returns the read address behind it."""
+        v, b, quads = self.v, self.v.b, self.quads
+        old = [b.load(x) for x in self.xs]
+        steps = [self._step(old[4 * k : 4 * k + 4]) for k in range(quads)]
+        valid = []
+        if left is None:
+            for k, (symbols, _) in enumerate(steps):
+                v.store(symbols, v.plus(out, 64 * k))
+        else:
+            wide = ir.IntType(64 * quads)
+            one = ir.Constant(wide, 1)
+            mask = b.sub(b.shl(one, b.zext(left, wide) if quads > 1 else left), one)
+
+            def part(at: int, t: Any) -> Any:
+                bits = b.lshr(mask, ir.Constant(wide, at))
+                return b.bitcast(b.trunc(bits, t) if t != wide else bits, ir.VectorType(I1, t.width))
+
+            for k, (symbols, _) in enumerate(steps):
+                place = b.inttoptr(v.plus(out, 64 * k), ir.PointerType())
+                v.call(
+                    "llvm.masked.store.v64i8.p0", ir.VoidType(),
+                    [symbols, place, ir.Constant(I32, 1), part(64 * k, I64)],
+                )  # fmt: skip
+            valid = [part(16 * j, I16) for j in range(4 * quads)]
+        for j, x in enumerate(x for _, some in steps for x in some):
+            low = b.icmp_unsigned("<", x, v.const(65536, I32, 16))
+            if valid:
+                low = b.and_(low, valid[j])
+                x = b.select(valid[j], x, old[j])
+            bits = b.zext(b.bitcast(low, I16), I64)
+            more = b.zext(v.load(p, I16, 16), ir.VectorType(I32, 16))
+            more = v.call("llvm.x86.avx512.mask.expand.v16i32", more.type, [more, v.const(0, I32, 16), low])
+            b.store(b.or_(b.select(low, b.shl(x, v.const(16, I32, 16)), x), more), self.xs[j])
+            p = b.add(p, b.shl(v.call("llvm.ctpop.i64", I64, [bits]), ir.Constant(I64, 1)))
+        return p
+
+
 @intrinsic(prefer_literal=True)
 def _groups(typing, quads, words, table, states, dst, n, rest):  # type: ignore[no-untyped-def]
     """Decode n whole groups of 64 * ``quads`` symbols, then one of ``rest`` (0: none). Returns the read address.
 
-    ``quads`` is a literal, 0 where the processor has no such kernel. All else are addresses and numbers. Each
-    vector reads 16 words at p whatever its mask, and p moves by at most 16: 128 * quads bytes must be there for each
-    group.
+    ``quads`` is a literal. All else are addresses and numbers. Each vector reads 16 words at p whatever its mask, and p
+    moves by at most 16: 128 * quads bytes must be there for each group.
     """
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         words, table, states, dst, n, rest = args[1:]
-        count = quads.literal_value
-        if not count:
-            return words
-        v = _Registers(b)
-
-        def part(offset: int) -> tuple[Any, Any]:
-            return v.load(v.plus(table, offset), I8, 64), v.load(v.plus(table, offset + 64), I8, 64)
-
-        base, limit, near, far = part(BASE), part(LIMIT), part(DIRECT), part(DIRECT + 128)
-        symbol, f_low, f_high = part(SYMBOL), part(FREQ_LOW), part(FREQ_HIGH)
-        s_low, s_high = part(START_LOW), part(START_HIGH)
-        xs = [cgutils.alloca_once(b, ir.VectorType(I32, 16)) for _ in range(4 * count)]
-        for j, x in enumerate(xs):
-            b.store(v.load(v.plus(states, 64 * j), I32, 16), x)
+        stream = _Stream(_Registers(b), quads.literal_value, table, states)
         at = cgutils.alloca_once_value(b, words)
-        back = ir.Constant(ir.VectorType(I32, 16), [4 * (k % 4) + k // 4 for k in range(16)])
-        zero = v.const(0, I8, 64)
-
-        def step(old: list[Any]) -> tuple[Any, list[Any]]:
-            """(symbols of 64 lanes, their states before new words come in)."""
-            slots = [b.and_(x, v.const(4095, I32, 16)) for x in old]
-            pairs = [v.pack(slots[0], slots[1]), v.pack(slots[2], slots[3])]
-            bucket = v.pack(*[b.lshr(w, v.const(5, I16, 32)) for w in pairs])
-            place = v.pack(*[b.and_(w, v.const(31, I16, 32)) for w in pairs])
-            first, second = v.look_up(base, bucket), v.look_up(limit, bucket)
-            over = v.call("llvm.usub.sat.v64i8", zero.type, [place, second])
-            beyond = v.call("llvm.umin.v64i8", zero.type, [over, v.const(1, I8, 64)])
-            written = b.or_(first, place)
-            direct = b.select(b.icmp_signed("<", written, zero), v.look_up(far, written), v.look_up(near, written))
-            rank = b.select(b.icmp_signed("<", second, zero), direct, b.add(first, beyond))
-            symbols = b.bitcast(v.look_up(symbol, rank), ir.VectorType(I32, 16))
-            symbols = b.bitcast(b.shuffle_vector(symbols, symbols, back), zero.type)
-            f, s = [v.look_up(f_low, rank), v.look_up(f_high, rank)], [v.look_up(s_low, rank), v.look_up(s_high, rank)]
-            entries = []
-            for half in (0, 1):
-                offset = b.sub(pairs[half], v.unpack(s[0], s[1], half))
-                freq = v.unpack(f[0], f[1], half)
-                entries += [v.unpack(freq, offset, 0), v.unpack(freq, offset, 1)]
-            new = []
-            for x, entry in zip(old, entries, strict=True):
-                y = b.mul(b.and_(entry, v.const(65535, I32, 16)), b.lshr(x, v.const(12, I32, 16)))
-                new.append(b.add(y, b.lshr(entry, v.const(16, I32, 16))))
-            return symbols, new
-
-        def group(out: Any, left: Any) -> None:
-            """One group; ``left``: how many symbols, where not all."""
-            p = b.load(at)
-            old = [b.load(x) for x in xs]
-            steps = [step(old[4 * k : 4 * k + 4]) for k in range(count)]
-            new = [x for _, some in steps for x in some]
-            if left is None:
-                for k, (symbols, _) in enumerate(steps):
-                    v.store(symbols, v.plus(out, 64 * k))
-                valid = []
-            else:
-                wide = ir.IntType(64 * count)
-                mask = b.sub(
-                    b.shl(ir.Constant(wide, 1), b.zext(left, wide) if count > 1 else left), ir.Constant(wide, 1)
-                )
-                for k, (symbols, _) in enumerate(steps):
-                    bits = b.trunc(b.lshr(mask, ir.Constant(wide, 64 * k)), I64) if count > 1 else mask
-                    v.call(
-                        "llvm.masked.store.v64i8.p0", ir.VoidType(),
-                        [symbols, b.inttoptr(v.plus(out, 64 * k), ir.PointerType()), ir.Constant(I32, 1),
-                         b.bitcast(bits, ir.VectorType(I1, 64))],
-                    )  # fmt: skip
-                parts = [b.trunc(b.lshr(mask, ir.Constant(wide, 16 * j)), I16) for j in range(4 * count)]
-                valid = [b.bitcast(m, ir.VectorType(I1, 16)) for m in parts]
-            for j, x in enumerate(new):
-                low = b.icmp_unsigned("<", x, v.const(65536, I32, 16))
-                if valid:
-                    low = b.and_(low, valid[j])
-                    x = b.select(valid[j], x, old[j])
-                bits = b.zext(b.bitcast(low, I16), I64)
-                more = b.zext(v.load(p, I16, 16), ir.VectorType(I32, 16))
-                more = v.call("llvm.x86.avx512.mask.expand.v16i32", more.type, [more, v.const(0, I32, 16), low])
-                b.store(b.or_(b.select(low, b.shl(x, v.const(16, I32, 16)), x), more), xs[j])
-                p = b.add(p, b.shl(v.call("llvm.ctpop.i64", I64, [bits]), ir.Constant(I64, 1)))
-            b.store(p, at)
-
-        size = ir.Constant(I64, 64 * count)
+        size = ir.Constant(I64, 64 * quads.literal_value)
         with cgutils.for_range(b, n) as loop:
-            group(b.add(dst, b.mul(loop.index, size)), None)
+            b.store(stream.group(b.load(at), b.add(dst, b.mul(loop.index, size))), at)
         with b.if_then(b.icmp_unsigned("!=", rest, ir.Constant(I64, 0))):
-            group(b.add(dst, b.mul(n, size)), rest)
-        for j, x in enumerate(xs):
-            v.store(b.load(x), v.plus(states, 64 * j))
+            b.store(stream.group(b.load(at), b.add(dst, b.mul(n, size)), rest), at)
+        stream.keep()
         return b.load(at)
 
     return types.int64(quads, *[types.int64] * 6), codegen
+
+
+@intrinsic
+def _two(typing, words, tables, states, targets, n):  # type: ignore[no-untyped-def]
+    """Decode n whole groups of 128 symbols of each of two streams that know nothing of each other.
+
+    The first four are pairs of addresses; 256 bytes must be there for each group. Returns both read
+    addresses.
+    """
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        v = _Registers(b)
+        words, tables, states, targets = [[b.extract_value(pair, k) for k in (0, 1)] for pair in args[:4]]
+        streams = [_Stream(v, 2, tables[k], states[k]) for k in (0, 1)]
+        at = [cgutils.alloca_once_value(b, word) for word in words]
+        with cgutils.for_range(b, args[4]) as loop:
+            done = b.shl(loop.index, ir.Constant(I64, 7))
+            for k in (0, 1):
+                b.store(streams[k].group(b.load(at[k]), b.add(targets[k], done)), at[k])
+        for stream in streams:
+            stream.keep()
+        return context.make_tuple(b, signature.return_type, [b.load(at[0]), b.load(at[1])])
+
+    pair = types.UniTuple(types.int64, 2)
+    return pair(pair, pair, pair, pair, types.int64), codegen
 
 
 @intrinsic
@@ -252,20 +281,31 @@ def _will_write(typing, address):  # type: ignore[no-untyped-def]
     return types.void(types.int64), codegen
 
 
+#: Fields of a job, int64[FIELDS]: where the words begin and end in the stream; lanes (0: no job); the address of its
+#: tables; tiles, bytes in each; the addresses of its states and of the output; bytes; memory to fetch for writing
+#: meanwhile, and how much of it for each byte (0: none); and, when it is done, the read position, or -1.
+AT, END, LANES, TABLES, TILES, TILE, STATES, TARGET, BYTES, AHEAD, STEP, FOUND, FIELDS = range(13)
+
+
 @njit(nogil=True)
-def _decode(quads, src, at, end, table, choice, tile, states, dst, n, pad, ahead, step):  # type: ignore[no-untyped-def]
+def _fetch(job, base, q):  # type: ignore[no-untyped-def]
+    if job[STEP] > 0:
+        for line in range(base * job[STEP], (base + q) * job[STEP], 64):
+            _will_write(job[AHEAD] + line)
+
+
+@njit(nogil=True)
+def _one(quads, src, pad, choice, job, t, base, done):  # type: ignore[no-untyped-def]
+    """Do a job from byte ``done`` of tile t on, which begins at ``base``."""
     literally(quads)
     lanes = 64 * quads
     # the stream until less is left than a group may take, then what is left of it, padded with zeros
-    words, stop, position, inside = src.ctypes.data, end, at, True
-    base = np.int64(0)
-    for t in range(choice.size):
-        q = min(tile, n - base)
-        if step > 0:
-            for line in range(base * step, (base + q) * step, 64):
-                _will_write(ahead + line)
-        entries = table.ctypes.data + np.int64(choice[t]) * SIZE
-        done = np.int64(0)
+    words, stop, position, inside = src.ctypes.data, job[END], job[AT], True
+    while t < job[TILES]:
+        q = min(job[TILE], job[BYTES] - base)
+        if done == 0:
+            _fetch(job, base, q)
+        entries = job[TABLES] + np.int64(choice[t]) * SIZE
         while done < q:
             if inside and stop - position < 2 * lanes:
                 left = stop - position
@@ -276,50 +316,106 @@ def _decode(quads, src, at, end, table, choice, tile, states, dst, n, pad, ahead
             whole = min(whole, (stop - position) // (2 * lanes) if inside else 1)
             if whole == 0:
                 rest = q - done
-            here, put = words + position, dst.ctypes.data + base + done
-            position += _groups(quads, here, entries, states.ctypes.data, put, whole, rest) - here
+            here = words + position
+            position += _groups(quads, here, entries, job[STATES], job[TARGET] + base + done, whole, rest) - here
             if position > stop:
-                return -1
+                job[FOUND] = -1
+                return
             done += lanes * whole + rest
         base += q
-    return position if inside else end - stop + position
+        t += 1
+        done = 0
+    job[FOUND] = position if inside else job[END] - stop + position
+
+
+@njit(nogil=True)
+def _alone(src, pad, choice, job):  # type: ignore[no-untyped-def]
+    if job[LANES] == 128:
+        _one(2, src, pad, choice, job, 0, 0, 0)
+    elif job[LANES] == 64:
+        _one(1, src, pad, choice, job, 0, 0, 0)
+
+
+@njit(nogil=True)
+def _together(src_a, pad_a, choice_a, a, src_b, pad_b, choice_b, b):  # type: ignore[no-untyped-def]
+    """Do two jobs, side by side while each has 256 bytes of its stream left: the next group of one does not wait for
+    its last, so that two take little longer than one.
+    """
+    if a[LANES] != 128 or b[LANES] != 128:
+        _alone(src_a, pad_a, choice_a, a)
+        _alone(src_b, pad_b, choice_b, b)
+        return
+    t, base, done, p, stop = (
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
+        src_a.ctypes.data + a[AT],
+        src_a.ctypes.data + a[END],
+    )
+    u, origin, ready, r, end = (
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
+        src_b.ctypes.data + b[AT],
+        src_b.ctypes.data + b[END],
+    )
+    while t < a[TILES] and u < b[TILES] and stop - p >= 256 and end - r >= 256:
+        q, other = min(a[TILE], a[BYTES] - base), min(b[TILE], b[BYTES] - origin)
+        if done == 0:
+            _fetch(a, base, q)
+        if ready == 0:
+            _fetch(b, origin, other)
+        tables = (a[TABLES] + np.int64(choice_a[t]) * SIZE, b[TABLES] + np.int64(choice_b[u]) * SIZE)
+        targets = (a[TARGET] + base + done, b[TARGET] + origin + ready)
+        whole = min(min((q - done) >> 7, (other - ready) >> 7), min((stop - p) >> 8, (end - r) >> 8))
+        if whole > 0:
+            p, r = _two((p, r), tables, (a[STATES], b[STATES]), targets, whole)
+            done += 128 * whole
+            ready += 128 * whole
+        else:  # the last group of a tile, of either or of both
+            if q - done < 128:
+                p = _groups(2, p, tables[0], a[STATES], targets[0], 0, q - done)
+                done = q
+            if other - ready < 128:
+                r = _groups(2, r, tables[1], b[STATES], targets[1], 0, other - ready)
+                ready = other
+        if done >= q:
+            t, base, done = t + 1, base + q, np.int64(0)
+        if ready >= other:
+            u, origin, ready = u + 1, origin + other, np.int64(0)
+    a[AT], b[AT] = p - src_a.ctypes.data, r - src_b.ctypes.data
+    _one(2, src_a, pad_a, choice_a, a, t, base, done)
+    _one(2, src_b, pad_b, choice_b, b, u, origin, ready)
 
 
 @njit(nogil=True, cache=True)
-def decode(src, at, end, lanes, table, choice, tile, states, dst, n, pad):  # type: ignore[no-untyped-def]
-    """Decode n bytes in tiles of ``tile`` from the words src[at:end); the read position, or -1 if the words run out.
+def decode(src, pad, choice, job, other_src, other_pad, other_choice, other):  # type: ignore[no-untyped-def]
+    """Do a job, or two: decode bytes in tiles from words, which leaves the read position in FOUND, -1 if they run out.
 
-    src uint8[>= end]; lanes 64 or 128; table uint8[tables * SIZE]; choice uint8[tiles], each below the number of
-    tables; states uint32[lanes], updated; dst uint8[>= n]; pad uint8[PAD] is worked in. Only where cpu.permutes().
+    src uint8, of which job[END] bytes are there; pad uint8[PAD] is worked in; choice uint8[tiles], each below the
+    number of tables; job int64[FIELDS], whose AT changes. Only where cpu.permutes().
     """
-    if lanes == 128:
-        return _decode(2, src, at, end, table, choice, tile, states, dst, n, pad, 0, 0)
-    return _decode(1, src, at, end, table, choice, tile, states, dst, n, pad, 0, 0)
+    _together(src, pad, choice, job, other_src, other_pad, other_choice, other)
 
 
-_U8: Final = types.CPointer(types.uint8)
-_DECODE_AT: Final = types.int64(
-    _U8, *[types.int64] * 3, _U8, _U8, *[types.int64] * 2, types.CPointer(types.uint32), _U8, types.int64, _U8,
-    *[types.int64] * 2,
-)  # fmt: skip
+_U8, _I64 = types.CPointer(types.uint8), types.CPointer(types.int64)
+_DECODE_AT: Final = types.int64(_U8, _U8, _U8, _I64, _U8, _U8, _U8, _I64)
 
 
 @cache
 def decode_address() -> int:
-    """The address of ``decode`` for kernels that call it, 0 where it cannot run; its arrays as addresses, the number of
-    tiles behind choice.
-
-    int64 f(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, pad, ahead, step), each an int64. Memory at
-    ``ahead``, ``step`` bytes for each byte decoded (0: none), is fetched meanwhile, since the caller will write there.
+    """The address of ``decode`` for kernels that call it, 0 where it cannot run: int64 f(src, pad, choice, job, src,
+    pad, choice, job), each an int64. It returns 0.
     """
     if not cpu.permutes():
         return 0
 
-    def decode_at(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, pad, ahead, step):  # type: ignore[no-untyped-def]
-        words, entries, out = carray(src, end), carray(table, 16 * SIZE), carray(dst, n)
-        rows, lane, spare = carray(choice, tiles), carray(states, lanes), carray(pad, PAD)
-        if lanes == 128:
-            return _decode(2, words, at, end, entries, rows, tile, lane, out, n, spare, ahead, step)
-        return _decode(1, words, at, end, entries, rows, tile, lane, out, n, spare, ahead, step)
+    def decode_at(src, pad, choice, job, other_src, other_pad, other_choice, other):  # type: ignore[no-untyped-def]
+        one, two = carray(job, FIELDS), carray(other, FIELDS)
+        _together(
+            carray(src, one[END]), carray(pad, PAD), carray(choice, one[TILES]), one,
+            carray(other_src, two[END]), carray(other_pad, PAD), carray(other_choice, two[TILES]), two,
+        )  # fmt: skip
+        return 0
 
     return address_of(decode_at, _DECODE_AT)

@@ -110,7 +110,7 @@ def _stripes_ir(typing, data, at, count, secret, key, acc):  # type: ignore[no-u
         other = b.load(b.bitcast(b.gep(keys, [b.mul(n, ir.Constant(i64, 8))]), vec.as_pointer()), align=1)
         mixed = b.xor(word, other)
         product = b.mul(b.and_(mixed, low), b.lshr(mixed, half))
-        total = b.add(b.add(held, b.shuffle_vector(word, word, swapped)), product)
+        total = b.add(held, b.add(b.shuffle_vector(word, word, swapped), product))  # one addition waits for the last
         after = b.add(n, ir.Constant(i64, 1))
         n.add_incoming(after, loop)
         held.add_incoming(total, loop)

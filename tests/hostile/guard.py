@@ -155,12 +155,19 @@ def permute_decode(dice: Dice) -> None:
     at = dice.below(min(words.size, dice.of(1, 9)) + 1)
     end = words.size - dice.below(min(2, words.size - at) + 1)
     table = dice.put("table", dice.noise(count * permute.SIZE))
-    choice = dice.put("choice", dice.rng.integers(0, count, -(-n // tile)))
-    states = dice.put("states", dice.rng.integers(0, 1 << 32, lanes), np.uint32)
-    out, pad = dice.room("out", n), dice.room("pad", permute.PAD)
+    jobs = []
+    for k, tiles in enumerate((-(-n // tile), dice.of(0, 1, -(-n // tile)))):
+        size = min(n, tile * tiles)
+        choice = dice.put(f"choice {k}", dice.rng.integers(0, count, tiles))
+        states = dice.put(f"states {k}", dice.rng.integers(0, 1 << 32, lanes), np.uint32)
+        out, pad = dice.room(f"out {k}", size), dice.room(f"pad {k}", permute.PAD)
+        where = [a.ctypes.data for a in (table, states, out)]
+        numbers = [at, end, lanes, where[0], tiles, tile, *where[1:], size, 0, 0, 0]
+        jobs.append((words, pad, choice, dice.put(f"job {k}", np.array(numbers, np.int64), np.int64)))
     if cpu.permutes():
-        found = permute.decode(words, at, end, lanes, table, choice, tile, states, out, n, pad)
-        assert found == -1 or at <= found <= end
+        permute.decode(*jobs[0], *jobs[1])
+        for _, _, _, job in jobs:
+            assert job[permute.FOUND] == -1 or at <= job[permute.FOUND] <= end
 
 
 def huffman_decode(dice: Dice) -> None:
@@ -371,7 +378,8 @@ def _guard_room(dice: Dice) -> None:
     held = kept().get(bulk._Room) or bulk._Room()
     for name in ("state", "tables", "full", "scratch", "small", "numbers", "why"):
         array = getattr(held, name)
-        setattr(held, name, dice.put(f"room {name}", np.zeros(array.size, array.dtype), array.dtype))
+        put = dice.put(f"room {name}", np.zeros(array.size, array.dtype), array.dtype)
+        setattr(held, name, put.reshape(array.shape))
     kept()[bulk._Room] = held
 
 

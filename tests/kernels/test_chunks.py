@@ -91,8 +91,8 @@ class Quick:
         self.state = self.room(8 * chunks.STATE).view(np.int64)
         self.tables = self.room(8 * chunks.MOST_TABLES * chunks.TABLE_WORDS).view(np.uint64)
         self.spelled = self.room(8 * chunks.FULL_WORDS).view(np.uint64)
-        self.scratch, self.small = self.room(chunks.SCRATCH), self.room(2 * chunks.MOST_TILES)
-        self.numbers, self.why = self.room(8 * chunks.NUMBERS).view(np.int64), self.room(8).view(np.int64)
+        self.scratch, self.small = self.room(2 * chunks.SCRATCH), self.room(4 * chunks.MOST_TILES)
+        self.numbers, self.why = self.room(16 * chunks.NUMBERS).view(np.int64), self.room(24).view(np.int64)
         self.known, self.zeros = np.array(CODERS, np.int64), np.zeros(1 << 14, np.uint8)
         self.fence = Fence(1 << 20)
 
@@ -118,8 +118,9 @@ class Quick:
         jobs, unknown = np.array([[0, data.size, first, stop, number]], np.int64), 0
         while True:
             done = chunks.decode(
-                data, jobs, 0, False, self.state, self.tables, self.spelled, out, self.scratch, self.small,
-                self.numbers, self.known, self.zeros, self.why,
+                data, jobs, 0, False, self.state.reshape(1, -1), self.tables.reshape(1, -1), self.spelled, out,
+                self.scratch.reshape(2, -1), self.small.reshape(2, -1), self.numbers.reshape(2, -1), self.known,
+                self.zeros, self.why,
             )  # fmt: skip
             assert self.untouched() and (out[:first] == FILL).all() and (out[stop:] == FILL).all()
             if self.why[0] != chunks.UNKNOWN:
@@ -136,7 +137,7 @@ class Quick:
 
     def learn(self) -> None:
         """The merge that the state names, as codec.bulk does."""
-        code, width = int(self.state[chunks.LAYOUT]), int(self.state[chunks.WIDTH])
+        code, width = self.why[1:].tolist()
         widths = tuple(code >> k & 15 for k in range(0, code.bit_length(), 4))
         self.known = np.append(self.known, [code, width, planes.merge_address(planes.code_of(widths), width)])
 

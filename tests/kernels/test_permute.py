@@ -79,6 +79,31 @@ def coded(n: int, tile: int, lanes: int, count: int, symbols: int, seed: int) ->
     return data, choice, room, np.array(states, np.uint32), np.array(words, "<u2").view(np.uint8)
 
 
+def job_of(
+    at: int,
+    end: int,
+    lanes: int,
+    room: np.ndarray,
+    choice: np.ndarray,
+    tile: int,
+    states: np.ndarray,
+    out: np.ndarray,
+    n: int,
+) -> np.ndarray:
+    where = [a.ctypes.data for a in (room, states, out)]
+    return np.array([at, end, lanes, where[0], len(choice), tile, *where[1:], n, 0, 0, 0], np.int64)
+
+
+def decode(
+    src: np.ndarray, at: int, end: int, lanes: int, room: np.ndarray, choice: np.ndarray, tile: int,
+    states: np.ndarray, out: np.ndarray, n: int, pad: np.ndarray,
+) -> int:  # fmt: skip
+    """One job alone."""
+    job, none = job_of(at, end, lanes, room, choice, tile, states, out, n), np.zeros(permute.FIELDS, np.int64)
+    permute.decode(src, pad, choice, job, src, pad, choice, none)
+    return int(job[permute.FOUND])
+
+
 @needs_vbmi
 @given(
     n=st.integers(1, 2500),
@@ -94,7 +119,7 @@ def test_what_the_oracle_encodes(n: int, tile: int, lanes: int, count: int, symb
     pad = np.full(permute.PAD, 7, np.uint8)
     for cut in (0, 2):  # without its last word the stream is too short
         back, left = np.full(n + 128, 5, np.uint8), states.copy()
-        end = permute.decode(stream, 3, stream.size - cut, lanes, room, choice, tile, left, back, n, pad)
+        end = decode(stream, 3, stream.size - cut, lanes, room, choice, tile, left, back, n, pad)
         assert (back[n:] == 5).all()
         if words.size and cut:
             assert end == -1
@@ -121,7 +146,38 @@ def test_any_input_gives_what_the_other_kernel_gives(seed: int, lanes: int, n: i
     src = rng.integers(0, 256, 2 * words, dtype=np.uint8)
     one, other, a, b = np.zeros(n, np.uint8), np.zeros(n, np.uint8), first.copy(), first.copy()
     pad = np.zeros(permute.PAD, np.uint8)
-    end = permute.decode(src, 0, src.size, lanes, held, choice, tile, a, one, n, pad)
+    end = decode(src, 0, src.size, lanes, held, choice, tile, a, one, n, pad)
     assert end == rans.decode(src, 0, src.size, lanes, decoder, choice, tile, b, other, n)
     if end >= 0:
         assert (one == other).all() and (a == b).all()
+
+
+@needs_vbmi
+@given(
+    sizes=st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
+    tiles=st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    lanes=st.sampled_from(((128, 128), (128, 128), (128, 64), (64, 64))),
+    cut=st.sampled_from((0, 0, 2, 40)),
+    seed=st.integers(0, 999),
+)
+@example(sizes=(3840, 3840), tiles=(384, 384), lanes=(128, 128), cut=0, seed=0)
+def test_two_side_by_side(
+    sizes: tuple[int, int], tiles: tuple[int, int], lanes: tuple[int, int], cut: int, seed: int
+) -> None:
+    """Whatever the other one is, each gives what it gives alone."""
+    made = [coded(sizes[k], tiles[k], lanes[k], 1 + seed % 3, 40 + k, seed + k) for k in (0, 1)]
+    pads = [np.zeros(permute.PAD, np.uint8) for _ in made]
+    outs = [np.full(n + 128, 5, np.uint8) for n in sizes]
+    left = [states.copy() for _, _, _, states, _ in made]
+    ends = [made[0][4].size, max(0, made[1][4].size - cut)]
+    jobs = [job_of(0, ends[k], lanes[k], made[k][2], made[k][1], tiles[k], left[k], outs[k], sizes[k]) for k in (0, 1)]
+    arguments = [(made[k][4], pads[k], made[k][1], jobs[k]) for k in (0, 1)]
+    permute.decode(*arguments[0], *arguments[1])
+    for k in (0, 1):
+        data, words = made[k][0], made[k][4]
+        assert (outs[k][sizes[k] :] == 5).all()
+        if k and cut and words.size:
+            assert jobs[k][permute.FOUND] == -1
+            continue
+        assert jobs[k][permute.FOUND] == ends[k] == words.size
+        assert set(left[k].tolist()) == {65536} and (outs[k][: sizes[k]] == data).all()
