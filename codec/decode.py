@@ -122,13 +122,12 @@ class SpanDecoder:
         places, used = self._places.copy(), 0
         for k, (p, g) in enumerate(zip(planes, shapes, strict=True)):
             stage = c.u8()
-            decoder = registry.DECODERS.get(stage)
-            if decoder is None:
+            if stage not in registry.PLANE_STAGES:
                 raise UnsupportedVersionError(f"{c.what}: stage {stage}; this reader knows {registry.known()}")
             if stage in registry.TABLE_READERS and (p.tables is None or p.tables.stage != stage):
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
             self._empty(c, g.size, stage)
-            where = decoder(c, body, g, p.tables, scratch[used : used + g.size])
+            where = registry.DECODERS[stage](c, body, g, p.tables, scratch[used : used + g.size])
             places[plane_kernel.CURSOR, k] = where if where >= 0 else used
             places[plane_kernel.INSIDE, k] = where >= 0
             used += g.size if where < 0 else 0

@@ -568,7 +568,7 @@ def chunks() -> Iterator[Invalid]:
     )
     yield wrong("drops-3", "three planes dropped of two", bytes(6), DROPS, "01 03 01 00 01 00")
     yield wrong("drops-255", "255, stored", bytes(6), DROPS, "00 ff 01 00 01 00")
-    for stage in (2, 3, 5):
+    for stage in (2, 3, 6):
         yield wrong(
             f"drops-stage-{stage}",
             f"drops by stage {stage}",
@@ -577,6 +577,14 @@ def chunks() -> Iterator[Invalid]:
             f"0{stage} 02 01 00 01 00",
             error=UNSUPPORTED,
         )
+    for name, pair, what in (
+        ("order", "02 00 00", "the larger first"),
+        ("equal", "02 02 00", "equal"),
+        ("beyond", "00 03 01", "and three planes dropped of two"),
+        ("bits", "00 02 02", "and unused bits that are not 0"),
+    ):
+        yield wrong(f"drops-pair-{name}", f"drops of two values: {what}", bytes(6), DROPS, f"05 {pair} 01 00 01 00")
+    yield wrong("drops-pair-cut", "drops of two values: the record ends before the bits", bytes(6), DROPS, "05 00 02")
     yield wrong("drops-cut", "drops of two tiles, and one is there", bytes(32), "21 08 10 02 c0 00 c8 00", "00 00")
     frame = w.zstd(b"\1\1")
     yield wrong(

@@ -287,6 +287,9 @@ def staged(
     if stage == 4:
         frame = zstd(data, level=19)
         return b"\4" + varint(len(frame)) + frame
+    if stage == 5:
+        low, high = sorted(set(data))
+        return bytes((5, low, high)) + bits_to_bytes("".join("01"[byte == high] for byte in data))
     if stage in (2, 3):
         assert plane is not None
         tables = plane.known()

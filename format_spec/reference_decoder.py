@@ -298,7 +298,7 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
     tiles = [min(span.tile, count - begin) for begin in range(0, count, span.tile)]  # elements of each
     expected = body.integer(8)
 
-    drops = read_stage(body, (0, 1, 4), [len(tiles)]) if span.drops else bytes(len(tiles))
+    drops = read_stage(body, (0, 1, 4, 5), [len(tiles)]) if span.drops else bytes(len(tiles))
     check(max(drops, default=0) <= len(span.planes), "a tile drops more planes than there are")
 
     escapes: dict[int, int] = {}
@@ -353,6 +353,13 @@ def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None
         return body.take(1) * total
     if stage == 4:  # stages/4_zstd.md
         return unzstd(body.take(body.varint()), total)
+    if stage == 5:  # stages/5_pair.md
+        low, high = body.integer(1), body.integer(1)
+        check(low < high, "two values are not in order")
+        bits = Bits(body)
+        values = bytes((low, high)[bits.bit()] for _ in range(total))
+        bits.pad()
+        return values
     assert plane is not None
     check(plane.stage == stage, f"stage {stage} without tables for it")
     return rans(body, sizes, plane.tables) if stage == 2 else huffman(body, sizes, plane.tables)

@@ -543,6 +543,8 @@ def drops_by_hand() -> Iterator[Valid]:
         ("constant", [2, 2, 2, 2], 1, "all tiles lack two planes, constant"),
         ("stored", [0, 3, 1, 2], 0, "of each number, stored"),
         ("zstd", [1, 0, 0, 2], 4, "by zstd"),
+        ("pair", [3, 0, 0, 3], 5, "two values, 0 and 3"),
+        ("pair-others", [1, 2, 2, 1], 5, "two values, 1 and 2"),
         ("last", [0, 0, 0, 3], 0, "the last tile, which is shorter, lacks all"),
         ("but-last", [3, 3, 3, 0], 0, "only the last tile, which is shorter, is there"),
     ):

@@ -16,6 +16,7 @@ from codec.encode import encode_span
 from codec.errors import CodecError
 from codec.planner.levels import level_of
 from codec.stages import layout as layouts
+from codec.stages import plain
 from codec.stages.layout import Layout, Plane
 from codec.wire import Cursor, varint
 from tests import naive
@@ -143,11 +144,13 @@ def written(seed: int) -> Span:
         places[-1] = (places[-1][0], 8)
     dropping, escaping = rng.integers(3) == 0, bool(places) and rng.integers(3) == 0
     drops = rng.integers(0, len(places) + 1, len(tiles), dtype=np.uint8)
-    drops[:] = drops[:1] if rng.integers(2) else drops
+    drops[:] = drops[:1] if rng.integers(2) else np.minimum(drops, rng.choice([1, 64]))
     drops = drops if dropping else np.zeros(len(tiles), np.uint8)
     parts, planes = [bytes(8)], []
     if dropping:
-        parts.append(bytes((1, drops[0] if tiles else 0)) if len(set(drops)) < 2 else b"\0" + drops.tobytes())
+        pair = plain.encode_pair(drops)
+        coded = b"\0" + drops.tobytes() if pair is None or rng.integers(2) else b"\5" + pair
+        parts.append(bytes((1, drops[0] if tiles else 0)) if len(set(drops)) < 2 else coded)
     where = np.sort(rng.choice(elements, min(elements, int(rng.integers(0, 5))), replace=False))
     where = where[drops[where // tile] < len(places)] if escaping else where[:0]  # the others have no last plane
     if escaping:
@@ -213,7 +216,9 @@ def with_drops(draw: st.DrawFn, span: Span) -> Span:
     if draw(st.booleans()):
         drops = bytes((1, draw(st.integers(0, most))))
     else:
-        drops = b"\0" + bytes(draw(st.lists(st.sampled_from([0, 0, most - 1, most]), min_size=tiles, max_size=tiles)))
+        values = bytes(draw(st.lists(st.sampled_from([0, 0, most - 1, most]), min_size=tiles, max_size=tiles)))
+        pair = plain.encode_pair(np.frombuffer(values, np.uint8))
+        drops = b"\0" + values if pair is None else b"\5" + pair
     return replace(span, layout=replace(lay, drops=True), chunk=span.chunk[:8] + drops + span.chunk[8:])
 
 

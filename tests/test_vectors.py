@@ -205,7 +205,7 @@ def test_every_part_of_the_format_is_met(monkeypatch: pytest.MonkeyPatch) -> Non
     wanted: dict[str, Any] = {
         "type": reference.BITS,
         "stage": range(5),
-        "stage of drops": (0, 1, 4),
+        "stage of drops": (0, 1, 4, 5),
         "width": (1, 2, 4, 8),
         "bits": (1, 2, 4, 8),
         "planes": (0, 1, 2, 64),

@@ -341,6 +341,21 @@ def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known
 
 
 @njit(nogil=True)
+def _pair(data, at, end, out):  # type: ignore[no-untyped-def]
+    """Read stage 5 from data[at:end); the position behind its payload, or -1."""
+    n = out.size
+    size = (n + 7) >> 3
+    if end - at < 2 + size or data[at] >= data[at + 1] or n == 0:
+        return -1
+    low, high, at = data[at], data[at + 1], at + 2
+    for i in range(n):
+        out[i] = high if (data[at + (i >> 3)] >> (i & 7)) & 1 else low
+    if n & 7 and data[at + size - 1] >> (n & 7):
+        return -1
+    return at + size
+
+
+@njit(nogil=True)
 def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
     """Read a chunk's body, from behind its number on, for out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
 
@@ -360,7 +375,7 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
     at += 8
     drops, choice = small[:0], small[MOST_TILES:]
     if flags & _DROPS:
-        if at >= end or data[at] > 1:
+        if at >= end or (data[at] > 1 and data[at] != 5):
             return DECLINED
         drops = small[:tiles]
         if tiles == 0 and (data[at] != 1 or end - at < 2 or data[at + 1] != 0):
@@ -370,6 +385,10 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
                 return DECLINED
             drops[:] = data[at + 1]
             at += 2
+        elif data[at] == 5:
+            at = _pair(data, at + 1, end, drops)
+            if at < 0:
+                return DECLINED
         else:
             if end - at < 1 + tiles:
                 return DECLINED

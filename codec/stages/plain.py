@@ -1,9 +1,10 @@
-"""Stages 0, 1 and 4: stored, constant, zstd (format_spec/stages/0_stored.md, 1_constant.md, 4_zstd.md)."""
+"""Stages 0, 1, 4 and 5: stored, constant, zstd, two values (format_spec/stages/, by their numbers)."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import zstandard
 
 from codec.errors import CorruptFileError
@@ -14,6 +15,7 @@ from codec.wire import Cursor, varint
 STORED: Final = 0
 CONSTANT: Final = 1
 ZSTD: Final = 4
+PAIR: Final = 5
 
 
 def decode_stored(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
@@ -56,4 +58,24 @@ def decode_zstd(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes)
     if len(plain) != g.size:
         raise c.bad(f"zstd frame decodes to {len(plain)} bytes, the plane has {g.size}")
     out.data[:] = plain
+    return -1
+
+
+def encode_pair(plane: Bytes) -> bytes | None:
+    """Payload of stage 5, or None if the plane has not two values."""
+    low, high = (int(plane.min()), int(plane.max())) if plane.size else (0, 0)
+    if low == high or ((plane != low) & (plane != high)).any():
+        return None
+    return bytes((low, high)) + np.packbits(plane == high, bitorder="little").tobytes()
+
+
+def decode_pair(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
+    """Fill the plane with two values."""
+    low, high = c.u8(), c.u8()
+    if low >= high:
+        raise c.bad(f"two values, {low} and {high}, are not in order")
+    bits = np.unpackbits(np.frombuffer(c.take(-(-g.size // 8)), np.uint8), bitorder="little")
+    if bits[g.size :].any():
+        raise c.bad("unused bits are not 0")
+    out[:] = np.where(bits[: g.size], high, low)
     return -1

@@ -13,7 +13,7 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final[dict[int, str]] = {0: "stored", 1: "constant", 2: "rANS", 3: "Huffman", 4: "zstd"}
+NAMES: Final[dict[int, str]] = {0: "stored", 1: "constant", 2: "rANS", 3: "Huffman", 4: "zstd", 5: "two values"}
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -21,6 +21,7 @@ DECODERS: Final[dict[int, Decode]] = {
     rans.RANS: rans.decode,
     huffman.HUFFMAN: huffman.decode,
     plain.ZSTD: plain.decode_zstd,
+    plain.PAIR: plain.decode_pair,
 }
 
 TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
@@ -28,8 +29,9 @@ TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
     huffman.HUFFMAN: huffman.read_tables,
 }
 
-#: Stages that may code the tiles' drops.
-DROP_STAGES: Final = frozenset({plain.STORED, plain.CONSTANT, plain.ZSTD})
+#: Stages that may code the tiles' drops, and those that may code a plane.
+DROP_STAGES: Final = frozenset({plain.STORED, plain.CONSTANT, plain.ZSTD, plain.PAIR})
+PLANE_STAGES: Final = frozenset(DECODERS) - {plain.PAIR}
 
 
 def known() -> str:

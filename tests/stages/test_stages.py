@@ -26,7 +26,8 @@ def test_every_stage_has_a_name() -> None:
     assert sorted(registry.NAMES) == STAGES
     assert sorted(FIT) == sorted(PAYLOAD) == TABLED
     assert set(STAGES) - set(TABLED) == registry.DROP_STAGES
-    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd"
+    assert set(STAGES) - {5} == registry.PLANE_STAGES
+    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values"
 
 
 @st.composite
@@ -56,6 +57,15 @@ def tables_and_choice(stage: int, data: Bytes, g: Geometry, count: int, seed: in
     return FIT[stage](counts, 1), choice
 
 
+def fitting(stage: int, data: Bytes) -> Bytes:
+    """The bytes made to what the stage can code: all the same, or two values."""
+    if stage == plain.CONSTANT:
+        return np.full_like(data, data[0])
+    if stage == plain.PAIR:
+        return np.where(data > np.median(data), 200, 7).astype(np.uint8)
+    return data
+
+
 def encoded(stage: int, data: Bytes, g: Geometry, count: int = 1, seed: int = 0) -> tuple[Any, bytes]:
     """(tables, payload) of a plane."""
     if stage == plain.STORED:
@@ -64,6 +74,8 @@ def encoded(stage: int, data: Bytes, g: Geometry, count: int = 1, seed: int = 0)
         return None, data[:1].tobytes()
     if stage == plain.ZSTD:
         return None, plain.encode_zstd(data, 3)
+    if stage == plain.PAIR:
+        return None, plain.encode_pair(fitting(stage, data)) or bytes((7, 8, *[0] * -(-data.size // 8)))
     tables, choice = tables_and_choice(stage, data, g, count, seed)
     payload = PAYLOAD[stage](data, g.tile, choice, tables)
     assert payload is not None
@@ -87,8 +99,7 @@ def decoded(stage: int, payload: bytes, g: Geometry, tables: Any, before: int = 
 @given(planes(), st.integers(1, 16), st.integers(0, 99), st.integers(0, 7))
 def test_round_trip(stage: int, plane: tuple[Bytes, Geometry], count: int, seed: int, before: int) -> None:
     data, g = plane
-    if stage == plain.CONSTANT:
-        data = np.full_like(data, data[0])
+    data = fitting(stage, data)
     tables, payload = encoded(stage, data, g, count, seed)
     back, end = decoded(stage, payload + b"behind it", g, tables, before)
     assert end == len(payload)
@@ -166,6 +177,22 @@ def test_every_cut_of_a_payload_is_an_error(stage: int) -> None:
     for end in range(len(payload)):
         with pytest.raises(CorruptFileError):
             decoded(stage, payload[:end], g, tables)
+
+
+@given(st.lists(st.integers(0, 255), max_size=40))
+def test_two_values_and_nothing_else(values: list[int]) -> None:
+    plane = np.array(values, np.uint8)
+    payload = plain.encode_pair(plane)
+    assert (payload is not None) == (len(set(values)) == 2)
+    if payload is None:
+        return
+    assert decoded(plain.PAIR, payload, Geometry(plane.size, 1, plane.size), None)[0].tolist() == values
+    for wrong in (payload[1:2] + payload[:1] + payload[2:], payload[:1] * 2 + payload[2:]):
+        with pytest.raises(CorruptFileError, match="not in order"):
+            decoded(plain.PAIR, wrong, Geometry(plane.size, 1, plane.size), None)
+    if plane.size % 8:
+        with pytest.raises(CorruptFileError, match="unused bits"):
+            decoded(plain.PAIR, payload[:-1] + bytes((payload[-1] | 128,)), Geometry(plane.size, 1, plane.size), None)
 
 
 HUGE = bytes.fromhex("28b52ffd e0 000000000020 0000 010000")  # announces 2^45 bytes
