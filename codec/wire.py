@@ -73,6 +73,9 @@ class Cursor:
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
         """An unsigned LEB128 that is at most ``most``."""
+        if self.at < self.end and (value := self.data[self.at]) < 128 and value <= most:  # most are of one byte
+            self.at += 1
+            return value
         data, value, shift = self.data, 0, 0
         for at in range(self.at, min(self.end, self.at + VARINT_BYTES_MAX)):
             byte = data[at]

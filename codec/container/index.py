@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -102,20 +103,20 @@ def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Inde
     if digest:
         index.sha256 = bytes(c.take(32))
     index.source, index.level = c.text(NAME_BYTES_MAX), c.text(NAME_BYTES_MAX)
-    total, left = 0, room if room is not None else 1 << 63
-    for _ in range(c.varint(min(c.end, left // (FRAME_BYTES + 1)))):
-        span = SpanEntry(c.varint(SPAN_BYTES_MAX), c.varint(_RECORD_MAX))
-        count = c.varint(min(c.end - c.at, SPAN_BYTES_MAX, left // (FRAME_BYTES + 1)))
-        span.chunks = [c.varint(_RECORD_MAX) for _ in range(count)]
-        if span.original < 1 or count == 1 or min([span.record, *span.chunks]) <= FRAME_BYTES:
+    total, left, number = 0, room if room is not None else 1 << 63, c.varint
+    for _ in range(number(min(c.end, left // (FRAME_BYTES + 1)))):
+        original, record = number(SPAN_BYTES_MAX), number(_RECORD_MAX)
+        count = number(min(c.end - c.at, SPAN_BYTES_MAX, left // (FRAME_BYTES + 1)))
+        chunks = [number(_RECORD_MAX) for _ in range(count)]
+        if original < 1 or count == 1 or record <= FRAME_BYTES or (chunks and min(chunks) <= FRAME_BYTES):
             raise c.bad("span without bytes, with an empty record, or with a single chunk record")
-        if span.original > max(1, count) * CHUNK_BYTES_MAX + 7:
-            raise c.bad(f"span of {span.original} bytes in {max(1, count)} chunks")
-        total += span.original
-        left -= span.stored
+        if original > max(1, count) * CHUNK_BYTES_MAX + 7:
+            raise c.bad(f"span of {original} bytes in {max(1, count)} chunks")
+        total += original
+        left -= record + sum(chunks)
         if left < 0:
             raise c.bad("its records are longer than the file")
-        index.spans.append(span)
+        index.spans.append(SpanEntry(original, record, chunks))
     if room is not None and left:
         raise c.bad(f"its records end {left} bytes before the index begins")
     if total != index.original:
@@ -127,24 +128,24 @@ def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Inde
 
 def _tensors(c: Cursor, index: Index) -> None:
     names: set[str] = set()
-    free = 0
-    for _ in range(c.varint(min(TENSORS_MAX, len(index.spans) + EMPTY_TENSORS_MAX))):
-        name, code = c.text(NAME_BYTES_MAX), c.u8()
-        if code not in BY_CODE:
+    free, count, number = 0, len(index.spans), c.varint
+    starts = [0, *itertools.accumulate([s.original for s in index.spans])]
+    for _ in range(number(min(TENSORS_MAX, count + EMPTY_TENSORS_MAX))):
+        name, dtype = c.text(NAME_BYTES_MAX), BY_CODE.get(code := c.u8())
+        if dtype is None:
             raise UnsupportedVersionError(f"{c.what}: element type {code} of tensor {name!r} is not known")
-        shape = tuple(c.varint() for _ in range(c.varint(DIMENSIONS_MAX)))
-        first, spans = c.varint(len(index.spans)), c.varint(len(index.spans))
+        shape = tuple([number() for _ in range(number(DIMENSIONS_MAX))])
+        first, spans = number(count), number(count)
         if name in names:
             raise c.bad(f"two tensors are named {name!r}")
-        if first < free or first + spans > len(index.spans):
+        if first < free or first + spans > count:
             raise c.bad(f"tensor {name!r} overlaps another, is out of order, or lies outside the file")
-        bits = _elements(shape) * BY_CODE[code].bits
-        held = sum(s.original for s in index.spans[first : first + spans])
+        free = first + spans
+        bits, held = _elements(shape) * dtype.bits, starts[free] - starts[first]
         if held * 8 != bits:
             raise c.bad(f"tensor {name!r} has {bits} bits but its spans hold {held * 8}")
         names.add(name)
-        free = first + spans
-        index.tensors.append(TensorEntry(name, BY_CODE[code].name, shape, first, spans))
+        index.tensors.append(TensorEntry(name, dtype.name, shape, first, spans))
 
 
 def _elements(shape: tuple[int, ...]) -> int:
