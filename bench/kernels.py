@@ -69,7 +69,7 @@ def jobs(tables: int, tile: int) -> dict[str, Callable[[], object]]:
     held = read_only(streams)
 
     def huffman_decode() -> int:
-        return int(huffman.decode(held, ends - sizes, ends, codes.decoder, choice, tile, back, SIZE))
+        return int(huffman.decode(held, ends - sizes, ends, codes.decoder, choice, tile, back, SIZE, 0, 0))
 
     back[:] = 0
     assert huffman_decode() == 0

@@ -317,7 +317,7 @@ def _ended(numbers):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers):  # type: ignore[no-untyped-def]
+def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
     """As ``_rans``."""
     starts, ends = numbers[_STARTS : _STARTS + 4], numbers[_ENDS : _ENDS + 4]
     total = np.int64(0)
@@ -335,7 +335,7 @@ def _huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known
     ends += at
     source, entries, rows = data.ctypes.data, tables.ctypes.data, choice.ctypes.data
     first, last = starts.ctypes.data, ends.ctypes.data
-    if call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size)) < 0:
+    if call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size, ahead, step)) < 0:
         return -1
     return at + total
 
@@ -471,7 +471,7 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
                     step, p == planes - 1,
                 )  # fmt: skip
             else:
-                at = _huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers)
+                at = _huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers, ahead, step)
             if at < 0:
                 return DECLINED
         else:

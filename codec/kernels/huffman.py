@@ -24,7 +24,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
-from codec.kernels.native import address_of
+from codec.kernels.native import address_of, will_write
 
 __all__ = ["LIMIT", "codes", "decode", "encode", "lengths", "table"]
 
@@ -213,12 +213,13 @@ def _moved(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  
 
 
 @njit(nogil=True, cache=True)
-def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-untyped-def]
+def decode(src, starts, ends, tables, choice, tile, dst, n, ahead, step):  # type: ignore[no-untyped-def]
     """Decode n bytes in tiles of ``tile`` from four streams. Returns 0, or -1 if a stream is not exactly its tiles.
 
     src uint8; stream j is src[starts[j]:ends[j]], int64[4], 0 <= start <= end <= src.size; tables
     uint64[tables * 2048], each made by ``table``, which returned 0; choice uint8[tiles], each below the number of
-    tables; dst uint8[>= n]. Whatever the streams hold, reads lie within them and writes within dst[:n].
+    tables; dst uint8[>= n]. Memory at the address ``ahead``, ``step`` bytes for each byte decoded, is fetched
+    meanwhile, since the caller will write there. Whatever the streams hold, reads lie within them and writes within dst[:n].
     """
     tiles = (n + tile - 1) // tile
     bit, at, stop = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
@@ -281,6 +282,10 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
                     _store(dst, b3, e >> _B8 | e << _B56)
                     b3 += np.int64(e >> COUNT)
                 g0, g1, g2, g3 = _zeros(w0), _zeros(w1), _zeros(w2), _zeros(w3)
+                will_write(ahead + step * b0)
+                will_write(ahead + step * b1)
+                will_write(ahead + step * b2)
+                will_write(ahead + step * b3)
                 rounds -= 1
                 if rounds <= 0 or b0 >= s0 or b1 >= s1 or b2 >= s2 or b3 >= s3:
                     break
@@ -317,19 +322,21 @@ def decode(src, starts, ends, tables, choice, tile, dst, n):  # type: ignore[no-
 
 _U8, _U32 = types.CPointer(types.uint8), types.CPointer(types.uint32)
 _I64, _U64 = types.CPointer(types.int64), types.CPointer(types.uint64)
-_DECODE_AT: Final = types.int64(_U8, types.int64, _I64, _I64, _U64, _U8, types.int64, types.int64, _U8, types.int64)
+_DECODE_AT: Final = types.int64(
+    _U8, types.int64, _I64, _I64, _U64, _U8, types.int64, types.int64, _U8, *[types.int64] * 3
+)
 
 
 @cache
 def decode_address() -> int:
     """The address of ``decode`` for kernels that call it: its arrays as addresses, sizes behind src and choice.
 
-    int64 f(src, size, starts, ends, tables, choice, tiles, tile, dst, n), each an int64.
+    int64 f(src, size, starts, ends, tables, choice, tiles, tile, dst, n, ahead, step), each an int64.
     """
 
-    def decode_at(src, size, starts, ends, tables, choice, tiles, tile, dst, n):  # type: ignore[no-untyped-def]
+    def decode_at(src, size, starts, ends, tables, choice, tiles, tile, dst, n, ahead, step):  # type: ignore[no-untyped-def]
         words, first, last, out = carray(src, size), carray(starts, 4), carray(ends, 4), carray(dst, n)
-        return decode(words, first, last, carray(tables, 16 * 2048), carray(choice, tiles), tile, out, n)
+        return decode(words, first, last, carray(tables, 16 * 2048), carray(choice, tiles), tile, out, n, ahead, step)
 
     return address_of(decode_at, _DECODE_AT)
 

@@ -82,3 +82,25 @@ def _move(typing, out, at, src, start, size):  # type: ignore[no-untyped-def]
 
 
 overload(move)(lambda out, at, src, start, size: lambda out, at, src, start, size: _move(out, at, src, start, size))
+
+
+def will_write(address: Any) -> None:
+    """Have the cache line at an address fetched for writing. Any address will do: it cannot fault.
+
+    A decoder of symbols leaves the memory idle, and the merge behind it waits for nothing else.
+    """
+
+
+@intrinsic
+def _will_write(typing, address):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        i32, pointer = ir.IntType(32), ir.PointerType()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
+        prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        b.call(prefetch, [b.inttoptr(args[0], pointer), *[ir.Constant(i32, k) for k in (1, 2, 1)]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+overload(will_write)(lambda address: lambda address: _will_write(address))

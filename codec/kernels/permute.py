@@ -24,7 +24,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codec.kernels import cpu
-from codec.kernels.native import address_of
+from codec.kernels.native import address_of, will_write
 from codec.kernels.tables import INNER
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -267,20 +267,6 @@ def _two(typing, words, tables, states, targets, n):  # type: ignore[no-untyped-
     return pair(pair, pair, pair, pair, types.int64), codegen
 
 
-@intrinsic
-def _will_write(typing, address):  # type: ignore[no-untyped-def]
-    """Have the cache line at an address fetched for writing. Any address will do: it cannot fault."""
-
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), I32, I32, I32])
-        prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-        how = [ir.Constant(I32, k) for k in (1, 2, 1)]
-        b.call(prefetch, [b.inttoptr(args[0], ir.PointerType()), *how])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), codegen
-
-
 #: Fields of a job, int64[FIELDS]: where the words begin and end in the stream; lanes (0: no job); the address of its
 #: tables; tiles, bytes in each; the addresses of its states and of the output; bytes; memory to fetch for writing
 #: meanwhile, and how much of it for each byte (0: none); and, when it is done, the read position, or -1.
@@ -291,7 +277,7 @@ AT, END, LANES, TABLES, TILES, TILE, STATES, TARGET, BYTES, AHEAD, STEP, FOUND, 
 def _fetch(job, base, q):  # type: ignore[no-untyped-def]
     if job[STEP] > 0:
         for line in range(base * job[STEP], (base + q) * job[STEP], 64):
-            _will_write(job[AHEAD] + line)
+            will_write(job[AHEAD] + line)
 
 
 @njit(nogil=True)

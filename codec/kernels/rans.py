@@ -27,7 +27,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codec.kernels import cpu
-from codec.kernels.native import address_of
+from codec.kernels.native import address_of, will_write
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
@@ -298,19 +298,6 @@ def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  
     return at
 
 
-@intrinsic
-def _will_write(typing, address):  # type: ignore[no-untyped-def]
-    """Have the cache line at an address fetched for writing. Any address will do: it cannot fault."""
-
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
-        prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-        b.call(prefetch, [b.inttoptr(args[0], PTR), ir.Constant(I32, 1), ir.Constant(I32, 2), ir.Constant(I32, 1)])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), codegen
-
-
 @njit(nogil=True)
 def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, order, ahead, step):  # type: ignore[no-untyped-def]
     literally(mode)
@@ -319,7 +306,7 @@ def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, orde
         q = min(tile, n - base)
         if mode != PLAIN and step > 0:
             for line in range(base * step, (base + q) * step, 64):
-                _will_write(ahead + line)
+                will_write(ahead + line)
         row = np.int64(choice[t]) * 4096
         done = 0
         if mode != PLAIN and lanes >= 16:

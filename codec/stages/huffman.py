@@ -86,6 +86,6 @@ def decode(c: Cursor, body: Bytes, g: Geometry, tables: HuffmanTables, out: Byte
     start = c.skip(sum(sizes))
     ends = start + np.cumsum(np.array(sizes, np.int64))
     starts = np.array([start, *ends[:3]], np.int64)
-    if kernel.decode(body, starts, ends, tables.decoder, choice, g.tile, out, g.size) < 0:
+    if kernel.decode(body, starts, ends, tables.decoder, choice, g.tile, out, g.size, 0, 0) < 0:
         raise c.bad("Huffman streams are corrupt")
     return -1

@@ -182,7 +182,7 @@ def huffman_decode(dice: Dice) -> None:
     table = dice.put("table", _huffman_tables(dice.below(8))[: count * 2048], np.uint64)
     choice = dice.put("choice", dice.rng.integers(0, count, -(-n // tile)))
     first, last = dice.put("starts", starts, np.int64), dice.put("ends", ends, np.int64)
-    huffman.decode(src, first, last, table, choice, tile, dice.room("out", n), n)
+    huffman.decode(src, first, last, table, choice, tile, dice.room("out", n), n, 0, 0)
 
 
 def _table_bytes(dice: Dice, write: Callable[[np.ndarray], int], raw: np.ndarray) -> np.ndarray:

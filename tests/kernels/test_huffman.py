@@ -185,7 +185,7 @@ def decoded(streams: list[bytes], n: int, tile: int, choice: np.ndarray, tables:
     sizes = np.array([len(s) for s in streams], np.int64)
     ends = np.cumsum(sizes + 1)
     room = np.full(n + 128, 0xA5, np.uint8)
-    status = huffman.decode(src, ends - sizes, ends, tables, choice, tile, room[64 : 64 + n], n)
+    status = huffman.decode(src, ends - sizes, ends, tables, choice, tile, room[64 : 64 + n], n, 0, 0)
     assert (room[:64] == 0xA5).all() and (room[64 + n :] == 0xA5).all()
     assert status in (0, -1)
     return room[64 : 64 + n].tolist() if status == 0 else None
@@ -245,7 +245,7 @@ def test_streams_may_overlap_and_share_bytes() -> None:
     stream = np.frombuffer(encoded(c, 384)[0], np.uint8)
     starts, ends = np.zeros(4, np.int64), np.full(4, stream.size)
     out = np.zeros(4 * 384, np.uint8)
-    assert huffman.decode(stream, starts, ends, c["tables"], c["choice"], 384, out, out.size) == 0
+    assert huffman.decode(stream, starts, ends, c["tables"], c["choice"], 384, out, out.size, 0, 0) == 0
     assert (out == c["data"]).all()
 
 
