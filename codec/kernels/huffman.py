@@ -219,7 +219,8 @@ def decode(src, starts, ends, tables, choice, tile, dst, n, ahead, step):  # typ
     src uint8; stream j is src[starts[j]:ends[j]], int64[4], 0 <= start <= end <= src.size; tables
     uint64[tables * 2048], each made by ``table``, which returned 0; choice uint8[tiles], each below the number of
     tables; dst uint8[>= n]. Memory at the address ``ahead``, ``step`` bytes for each byte decoded, is fetched
-    meanwhile, since the caller will write there. Whatever the streams hold, reads lie within them and writes within dst[:n].
+    meanwhile, since the caller will write there. Whatever the streams hold, reads lie within them and writes within
+    dst[:n].
     """
     tiles = (n + tile - 1) // tile
     bit, at, stop = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
