@@ -279,7 +279,9 @@ def _rans(  # type: ignore[no-untyped-def]
         if later:
             return stop
         _run(data, numbers, choice, known, numbers, choice)
-        return stop if _ended(numbers) else -1
+        stop = stop if _ended(numbers) else np.int64(-1)
+        job[permute.LANES] = 0
+        return stop
     found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
     if found != stop:
         return -1
