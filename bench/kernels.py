@@ -14,8 +14,9 @@ from collections.abc import Callable
 from threading import Barrier, Thread
 
 import numpy as np
+from numba import njit
 
-from codec.kernels import cpu, huffman, planes, rans
+from codec.kernels import cpu, huffman, permute, planes, rans
 from codec.stages import huffman as huffman_stage
 from codec.stages import rans as rans_stage
 from codec.stages.geometry import Bytes, read_only
@@ -34,6 +35,41 @@ def symbols(tables: int, tile: int) -> tuple[Bytes, Bytes, np.ndarray]:
     row = np.repeat(choice, tile)[:SIZE]
     counts = np.array([np.bincount(found[row == k], minlength=256) for k in range(tables)], np.int64)
     return found, choice, counts + (counts.sum(axis=0) > 0)
+
+
+@njit
+def lay_out(freq: np.ndarray, table: np.ndarray, at: int) -> int:
+    return permute.build(freq, table, at)  # type: ignore[no-any-return]
+
+
+def in_registers(tables: int, tile: int, both: bool) -> Callable[[], object]:
+    """rANS decoding with tables in registers, of 128 lanes: one chunk, or two side by side."""
+    data, choice, counts = symbols(tables, tile)
+    fitted = rans_stage.fit_tables(counts, 1)
+    words, states = np.empty(2 * SIZE + 64, np.uint8), np.full(128, 65536, np.uint32)
+    at = int(rans.encode(read_only(data), SIZE, tile, choice, fitted.encoder, 128, states, words, fitted.top))
+    held = np.zeros(tables * permute.SIZE, np.uint8)
+    for k in range(tables):
+        assert lay_out(fitted.frequencies[k], held, k * permute.SIZE) == 0
+    stored, made = read_only(words), []
+    for _ in range(2):
+        mine, out, pad = states.copy(), np.zeros(SIZE, np.uint8), np.zeros(permute.PAD, np.uint8)
+        where = [a.ctypes.data for a in (held, mine, out)]
+        job = np.array([at, words.size, 128, where[0], choice.size, tile, *where[1:], SIZE, 0, 0, 0], np.int64)
+        made.append((mine, out, pad, job, job.copy()))
+    none = np.zeros(permute.FIELDS, np.int64)
+
+    def decode() -> None:
+        for mine, _, _, job, first in made:
+            mine[:], job[:] = states, first
+        a, b = ((stored, pad, choice, job) for _, _, pad, job, _ in made)
+        permute.decode(*a, *(b if both else (*b[:3], none)))
+
+    decode()
+    for _, out, _, job, _ in made[: 1 + both]:
+        assert job[permute.FOUND] == words.size
+        assert (out == data).all()
+    return decode
 
 
 def jobs(tables: int, tile: int) -> dict[str, Callable[[], object]]:
@@ -140,6 +176,10 @@ def main() -> None:
     measured = [{name: SIZE / best(job, calls) / 1e9 for name, job in jobs(*shape).items()} for shape in shapes]
     for name in measured[0]:
         print(f"| {name} |" + "".join(f" {row[name]:.2f} |" for row in measured))
+    for both in (False, True) if cpu.permutes() else ():
+        rates = [(1 + both) * SIZE / best(in_registers(*shape, both), calls) / 1e9 for shape in shapes]
+        name = "rANS decode, tables in registers" + (", two chunks" if both else "")
+        print(f"| {name} |" + "".join(f" {rate:.2f} |" for rate in rates))
     for name, job in plane_jobs().items():
         print(f"\n{name}, bf16: {SIZE / best(job, calls) / 1e9:.2f} G elements/s", end="")
     for name in ("rANS decode", "rANS encode"):
