@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
-from codec.kernels import huffman, permute, planes, rans, xxh3
+from codec.kernels import heads, huffman, payloads, permute, planes, rans, xxh3
 from codec.memory import kept
 from codec.stages.geometry import Bytes, view
 
@@ -49,12 +49,12 @@ class _Room:
     """What the kernel works in, one for each thread."""
 
     def __init__(self) -> None:
-        self.state = np.zeros((2, kernel.STATE), np.int64)
-        self.tables = np.empty((2, kernel.MOST_TABLES * kernel.TABLE_WORDS), np.uint64)
-        self.full = np.empty(kernel.FULL_WORDS, np.uint64)
-        self.scratch = np.empty((2, kernel.SCRATCH), np.uint8)
-        self.small = np.empty((2, 2 * kernel.MOST_TILES), np.uint8)
-        self.numbers = np.zeros((2, kernel.NUMBERS), np.int64)
+        self.state = np.zeros((2, heads.STATE), np.int64)
+        self.tables = np.empty((2, heads.MOST_TABLES * heads.TABLE_WORDS), np.uint64)
+        self.full = np.empty(heads.FULL_WORDS, np.uint64)
+        self.scratch = np.empty((2, payloads.SCRATCH), np.uint8)
+        self.small = np.empty((2, 2 * payloads.MOST_TILES), np.uint8)
+        self.numbers = np.zeros((2, payloads.NUMBERS), np.int64)
         self.why = np.zeros(3, np.int64)
 
 
@@ -73,8 +73,8 @@ class SpanTables:
 
     def __init__(self, state: NDArray[np.int64], tables: NDArray[np.uint64]) -> None:
         self.state, self.tables = state.reshape(1, -1), tables.reshape(1, -1)
-        self.length, width = int(state[kernel.LENGTH]), int(state[kernel.WIDTH])
-        self.chunk_bytes = int(state[kernel.CHUNK]) * width
+        self.length, width = int(state[heads.LENGTH]), int(state[heads.WIDTH])
+        self.chunk_bytes = int(state[heads.CHUNK]) * width
         self.chunks = max(1, -(-(self.length // width * width) // self.chunk_bytes))
 
 
@@ -82,11 +82,11 @@ def span_tables(body: Any) -> SpanTables | None:
     """Read the body of a span record without a chunk; None if it is for the careful way."""
     if config.DISABLE_JIT:
         return None
-    state, tables = np.zeros(kernel.STATE, np.int64), _room().tables[0]
+    state, tables = np.zeros(heads.STATE, np.int64), _room().tables[0]
     data = view(body)
-    if kernel.read_span(data, 0, data.size, state, tables, permute.decode_address() != 0) < 0:
+    if heads.read_span(data, 0, data.size, state, tables, permute.decode_address() != 0) < 0:
         return None
-    return SpanTables(state, tables[: int(state[kernel.ROWS]) * kernel.TABLE_WORDS].copy())
+    return SpanTables(state, tables[: int(state[heads.ROWS]) * heads.TABLE_WORDS].copy())
 
 
 def decode(

@@ -23,8 +23,7 @@ from codec import bulk
 from codec.container import records
 from codec.decode import SpanDecoder
 from codec.errors import CodecError
-from codec.kernels import chunks as chunk_kernel
-from codec.kernels import cpu, huffman, permute, planes, rans, tables
+from codec.kernels import cpu, heads, huffman, permute, planes, rans, tables
 from codec.memory import kept
 from codec.stages.geometry import plane_bytes, read_only
 from codec.wire import varint
@@ -473,7 +472,7 @@ KINDS: Final[dict[str, Callable[[Dice], None]]] = {
 
 
 def main(kind: str, seed: int, first: int, last: int, progress: str | None = None) -> None:
-    assert chunk_kernel.MOST_PLANES < 16
+    assert heads.MOST_PLANES < 16
     kinds = list(KINDS) if kind == "all" else [kind]
     with Path(progress or "/dev/null").open("r+b" if progress else "wb", buffering=0) as file:
         for name in kinds:

@@ -21,7 +21,7 @@ from numba import config
 
 from codec.decode import SpanDecoder
 from codec.errors import CodecError, CorruptFileError
-from codec.kernels import chunks, huffman, permute, planes, rans, xxh3
+from codec.kernels import chunks, heads, huffman, payloads, permute, planes, rans, xxh3
 from codec.stages import layout as layouts
 from codec.stages import plain, registry
 from codec.stages.geometry import Bytes, read_only
@@ -88,11 +88,11 @@ class Quick:
 
     def __init__(self) -> None:
         self.rooms: list[Bytes] = []
-        self.state = self.room(8 * chunks.STATE).view(np.int64)
-        self.tables = self.room(8 * chunks.MOST_TABLES * chunks.TABLE_WORDS).view(np.uint64)
-        self.spelled = self.room(8 * chunks.FULL_WORDS).view(np.uint64)
-        self.scratch, self.small = self.room(2 * chunks.SCRATCH), self.room(4 * chunks.MOST_TILES)
-        self.numbers, self.why = self.room(16 * chunks.NUMBERS).view(np.int64), self.room(24).view(np.int64)
+        self.state = self.room(8 * heads.STATE).view(np.int64)
+        self.tables = self.room(8 * heads.MOST_TABLES * heads.TABLE_WORDS).view(np.uint64)
+        self.spelled = self.room(8 * heads.FULL_WORDS).view(np.uint64)
+        self.scratch, self.small = self.room(2 * payloads.SCRATCH), self.room(4 * payloads.MOST_TILES)
+        self.numbers, self.why = self.room(16 * payloads.NUMBERS).view(np.int64), self.room(24).view(np.int64)
         self.known, self.zeros = np.array(CODERS, np.int64), np.zeros(1 << 14, np.uint8)
         self.fence = Fence(1 << 20)
 
@@ -105,7 +105,7 @@ class Quick:
 
     def read_span(self, body: bytes) -> bool:
         data = self.fence.put(body)
-        status = int(chunks.read_span(data, 0, data.size, self.state, self.tables, CODERS[2] != 0))
+        status = int(heads.read_span(data, 0, data.size, self.state, self.tables, CODERS[2] != 0))
         assert status in (0, -1) and self.untouched()
         return status == 0
 
@@ -370,16 +370,16 @@ def heads_alike(head: bytes) -> None:
     assert read
     fold = 8 * lay.width - 1 if lay.fold is None else lay.fold
     state = QUICK.state
-    assert state[[chunks.LENGTH, chunks.WIDTH, chunks.TILE, chunks.CHUNK, chunks.PLANES]].tolist() == [
+    assert state[[heads.LENGTH, heads.WIDTH, heads.TILE, heads.CHUNK, heads.PLANES]].tolist() == [
         lay.length, lay.width, lay.tile, lay.chunk, len(lay.planes),
     ]  # fmt: skip
-    assert state[[chunks.FOLD, chunks.WINDOW]].tolist() == [fold, lay.window or 0]
-    assert int(state[chunks.CONSTANT]) % (1 << 64) == lay.constant
+    assert state[[heads.FOLD, heads.WINDOW]].tolist() == [fold, lay.window or 0]
+    assert int(state[heads.CONSTANT]) % (1 << 64) == lay.constant
     at = 0
     for p, plane in enumerate(lay.planes):
         if plane.tables is None:
             continue
-        held = state[chunks.HEAD + chunks.FIELDS * p + chunks.IN_REGISTERS]
+        held = state[heads.HEAD + heads.FIELDS * p + heads.IN_REGISTERS]
         mine, room = QUICK.tables[at:], np.zeros(4096, np.uint32)
         for k in range(plane.tables.count):
             if held:
@@ -387,7 +387,7 @@ def heads_alike(head: bytes) -> None:
             found = room.view(np.uint64) if held else mine[k * 2048 : (k + 1) * 2048]
             assert (found == plane.tables.decoder.view(np.uint64)[k * 2048 : (k + 1) * 2048]).all()
         at += 2048 * plane.tables.count
-    assert state[chunks.ROWS] * 2048 == at
+    assert state[heads.ROWS] * 2048 == at
 
 
 @given(st.data())

@@ -1,0 +1,166 @@
+"""Decode the payload of one plane of a chunk: rANS, Huffman, two values.
+
+The decoders are called by their addresses, so that each is compiled once, in its own file. Positions are offsets in the
+stored bytes; -1 says that something is wrong, or for the careful way.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from codec.kernels import permute
+from codec.kernels.heads import TABLE_WORDS, varint
+from codec.kernels.native import call
+from codec.kernels.permute import PAD, spell_out
+from codec.kernels.permute import SIZE as HELD
+from codec.kernels.tables import unpack_choice
+
+#: Bytes of working space: the decoded planes of a chunk, what tiles of 8 elements add to them, and some slack.
+SCRATCH: Final = (1 << 19) + (1 << 20) + 64
+#: Tiles in a chunk, at most; choices and drops each take so many bytes.
+MOST_TILES: Final = 1 << 16
+#: Working numbers (int64), in parts: what a merge takes, starts and ends of Huffman streams, rANS states, places of
+#: planes, what a hash is summed in, a job for codec.kernels.permute and one that is none, what is known of a chunk that
+#: is open, a padded end of a stream. They are the caller's, because numba frees an array of its own before a
+#: call that only has its address.
+NUMBERS: Final = 200 + PAD // 8
+INTS, STARTS, ENDS, STATES, PLACES, SUMS, JOB, EMPTY, OPEN, PADDED = (
+    0, 8, 12, 16, 80, 144, 152, 168, 184, 200,
+)  # fmt: skip
+
+
+@njit(nogil=True)
+def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-def]
+    """Read the tiles' choices; the position behind them, or -1."""
+    if tables < 2:
+        choice[:tiles] = 0
+        return at
+    bits = 1 if tables == 2 else 2 if tables <= 4 else 4
+    size = (tiles * bits + 7) >> 3
+    if end - at < size or unpack_choice(data, at, bits, tables, choice[:tiles]) < 0:
+        return -1
+    return at + size
+
+
+@njit(nogil=True)
+def rans(  # type: ignore[no-untyped-def]
+    data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later
+):
+    """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1.
+
+    With tables in registers and ``later`` it is left as a job in ``numbers``.
+    """
+    words, at = varint(data, at, end, (end - at) // 2)
+    if at < 0:
+        return -1
+    lanes = np.int64(64) if size >= 65536 else np.int64(16) if size >= 16384 else np.int64(4 if size >= 2048 else 1)
+    if size >= 131072:
+        if at >= end or (data[at] != 64 and data[at] != 128):
+            return -1
+        lanes = np.int64(data[at])
+        at += 1
+    at = choices(data, at, end, tiles, count, choice)
+    if at < 0 or end - at < 4 * lanes + 2 * words:
+        return -1
+    states = numbers[STATES : STATES + 64].view(np.uint32)
+    for lane in range(lanes):
+        x = np.int64(0)
+        for k in range(4):
+            x |= np.int64(data[at + 4 * lane + k]) << (8 * k)
+        if x < 65536:
+            return -1
+        states[lane] = x
+    at += 4 * lanes
+    stop = at + 2 * words
+    source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
+    if held and lanes < 64:
+        for k in range(count):
+            spell_out(tables.view(np.uint8), k * HELD, spelled[k * TABLE_WORDS : (k + 1) * TABLE_WORDS].view(np.uint32))
+        entries = spelled.ctypes.data
+    if held and lanes >= 64:
+        job = numbers[JOB : JOB + permute.FIELDS]
+        job[permute.AT], job[permute.END], job[permute.LANES], job[permute.TABLES] = at, stop, lanes, entries
+        job[permute.TILES], job[permute.TILE], job[permute.STATES], job[permute.TARGET] = tiles, tile, keep, out
+        job[permute.BYTES], job[permute.AHEAD], job[permute.STEP] = size, ahead, step
+        if later:
+            return stop
+        run(data, numbers, choice, known, numbers, choice)
+        stop = stop if ended(numbers) else np.int64(-1)
+        job[permute.LANES] = 0
+        return stop
+    found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+    if found != stop:
+        return -1
+    for lane in range(lanes):
+        if states[lane] != 65536:
+            return -1
+    return stop
+
+
+@njit(nogil=True)
+def run(data, numbers, choice, known, other, other_choice):  # type: ignore[no-untyped-def]
+    """Do the job in ``numbers``, and the one in ``other`` if these are others."""
+    source, job = data.ctypes.data, numbers[JOB:].ctypes.data
+    second = other[JOB:].ctypes.data
+    if job == second:
+        numbers[EMPTY : EMPTY + permute.FIELDS] = 0
+        second = numbers[EMPTY:].ctypes.data
+    call(
+        known[2],
+        (source, numbers[PADDED:].ctypes.data, choice.ctypes.data, job,
+         source, other[PADDED:].ctypes.data, other_choice.ctypes.data, second),
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def ended(numbers):  # type: ignore[no-untyped-def]
+    """Whether a job ended where it should: with its words used up, and all states as they began."""
+    job, states = numbers[JOB : JOB + permute.FIELDS], numbers[STATES : STATES + 64].view(np.uint32)
+    if job[permute.FOUND] != job[permute.END]:
+        return False
+    for lane in range(job[permute.LANES]):
+        if states[lane] != 65536:
+            return False
+    return True
+
+
+@njit(nogil=True)
+def huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
+    """As ``rans``."""
+    starts, ends = numbers[STARTS : STARTS + 4], numbers[ENDS : ENDS + 4]
+    total = np.int64(0)
+    for k in range(4):
+        starts[k] = total
+        part, at = varint(data, at, end, end)
+        if at < 0:
+            return -1
+        total += part
+        ends[k] = total
+    at = choices(data, at, end, tiles, count, choice)
+    if at < 0 or end - at < total:
+        return -1
+    starts += at
+    ends += at
+    source, entries, rows = data.ctypes.data, tables.ctypes.data, choice.ctypes.data
+    first, last = starts.ctypes.data, ends.ctypes.data
+    if call(known[1], (source, end, first, last, entries, rows, tiles, tile, out, size, ahead, step)) < 0:
+        return -1
+    return at + total
+
+
+@njit(nogil=True)
+def pair(data, at, end, out):  # type: ignore[no-untyped-def]
+    """Read stage 5 from data[at:end); the position behind its payload, or -1."""
+    n = out.size
+    size = (n + 7) >> 3
+    if end - at < 2 + size or data[at] >= data[at + 1] or n == 0:
+        return -1
+    low, high, at = data[at], data[at + 1], at + 2
+    for i in range(n):
+        out[i] = high if (data[at + (i >> 3)] >> (i & 7)) & 1 else low
+    if n & 7 and data[at + size - 1] >> (n & 7):
+        return -1
+    return at + size
