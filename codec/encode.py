@@ -174,7 +174,7 @@ class _Coder:
         self.put(xxh3_64_intdigest(self.source[first:stop].data).to_bytes(8, "little"))
         drops = plan.drops(number * lay.chunk // lay.tile, -(-elements // lay.tile))
         if lay.drops:
-            self.put(_drops(drops))
+            self.put(drops_payload(drops))
         if self.whole:
             pieces, starts = self.source, np.array([first, behind], np.int64)
         else:
@@ -222,7 +222,8 @@ class _Coder:
                 self.used.add(k)
 
 
-def _drops(drops: Bytes) -> bytes:
+def drops_payload(drops: Bytes) -> bytes:
+    """How many planes each tile of a chunk drops, as a stage: its number, then the payload."""
     if (drops == drops[0]).all() if drops.size else True:
         return bytes((plain.CONSTANT, drops[0] if drops.size else 0))
     packed = plain.encode_zstd(drops, 19)

@@ -362,6 +362,42 @@ def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: 
     return -unused
 
 
+@njit(nogil=True)
+def _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
+    literally(layout)
+    n, planes, kind = src.size, places.shape[1], src.dtype.type
+    tile, fold, window, span, constant = ints[0], ints[1], ints[2], ints[3], kind(np.uint64(ints[4]))
+    shifts, widths, cursor = places[SHIFT], places[WIDTH], places[CURSOR]
+    parts = _parts(widths)
+    escapes = 0
+    target = np.empty(64, np.int64)
+    for t in range((n + tile - 1) // tile):
+        base = t * tile
+        m = min(tile, n - base)
+        first = min(np.int64(drops[t]), planes) if drops.size else 0
+        if layout != 0 and m % parts == 0:
+            for p in range(planes):
+                target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
+            address, to, down = src.ctypes.data + base * src.itemsize, target.ctypes.data, shifts.ctypes.data
+            lost = _split_tile(layout, constant, address, m, to, down, window, span, fold)
+        else:
+            lost = _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor)
+        if lost and first < planes:
+            f, top = np.uint64(fold), np.uint64(src.itemsize * 8 - 1)
+            for i in range(m):
+                y = _fold(np.uint64(src[base + i]), f, top) & ~np.uint64(constant)
+                v = np.int64(y >> np.uint64(shifts[planes - 1]))
+                if v != 0 and not 0 < v - window <= span:
+                    if escapes >= escape_at.size:
+                        return -1
+                    escape_at[escapes] = base + i
+                    escape_value[escapes] = v
+                    escapes += 1
+        for p in range(first, planes):
+            cursor[p] += (m * widths[p] + 7) // 8
+    return escapes
+
+
 @cache
 def _make(layout: int) -> Kernels:
     @njit(nogil=True, cache=True)
@@ -372,37 +408,7 @@ def _make(layout: int) -> Kernels:
         its cursor, which moves to its end; spare uint8[>= tile] takes dropped planes. A field beyond the span is an
         escape. Bits that no plane covers are left out: the caller knows them to be constant.
         """
-        n, planes, kind = src.size, places.shape[1], src.dtype.type
-        tile, fold, window, span, constant = ints[0], ints[1], ints[2], ints[3], kind(np.uint64(ints[4]))
-        shifts, widths, cursor = places[SHIFT], places[WIDTH], places[CURSOR]
-        parts = _parts(widths)
-        escapes = 0
-        target = np.empty(64, np.int64)
-        for t in range((n + tile - 1) // tile):
-            base = t * tile
-            m = min(tile, n - base)
-            first = min(np.int64(drops[t]), planes) if drops.size else 0
-            if layout != 0 and m % parts == 0:
-                for p in range(planes):
-                    target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
-                address, to, down = src.ctypes.data + base * src.itemsize, target.ctypes.data, shifts.ctypes.data
-                lost = _split_tile(layout, constant, address, m, to, down, window, span, fold)
-            else:
-                lost = _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor)
-            if lost and first < planes:
-                f, top = np.uint64(fold), np.uint64(src.itemsize * 8 - 1)
-                for i in range(m):
-                    y = _fold(np.uint64(src[base + i]), f, top) & ~np.uint64(constant)
-                    v = np.int64(y >> np.uint64(shifts[planes - 1]))
-                    if v != 0 and not 0 < v - window <= span:
-                        if escapes >= escape_at.size:
-                            return -1
-                        escape_at[escapes] = base + i
-                        escape_value[escapes] = v
-                        escapes += 1
-            for p in range(first, planes):
-                cursor[p] += (m * widths[p] + 7) // 8
-        return escapes
+        return _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value)
 
     @njit(nogil=True, cache=True)
     def merge(dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
@@ -506,3 +512,29 @@ def merge_address(layout: int, width: int) -> int:
         return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, data, at, values, escapes)
 
     return address_of(merge_at, signature)
+
+
+_U16, _U32 = types.CPointer(types.uint16), types.CPointer(types.uint32)
+
+
+@cache
+def split_address(layout: int, width: int) -> int:
+    """The address of ``split`` of a layout (see ``code_of``) for elements of ``width`` bytes, for kernels that call it.
+
+    int64 f(src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room), each an int64:
+    ``tiles`` is 0 without drops, ``size`` that of ``out``, ``room`` that of the escapes.
+    """
+    element = types.CPointer(types.Integer.from_bitwidth(8 * width, signed=False))
+    i64 = types.int64
+    signature = i64(element, i64, _I64, _U8, i64, _I64, i64, _U8, i64, _U8, _U32, _U16, i64)
+
+    def split_at(  # type: ignore[no-untyped-def]
+        src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room
+    ):
+        at, values = carray(escape_at, room), carray(escape_value, room)
+        rows, dropped = carray(places, (3, planes)), carray(drops, tiles)
+        return _split(
+            layout, carray(src, n), carray(ints, 5), dropped, rows, carray(out, size), carray(spare, 1 << 14), at, values
+        )
+
+    return address_of(split_at, signature)

@@ -42,7 +42,7 @@ class Sample:
     """The planes (of ``widths`` bits) of some tiles of a span, 1 in ``scale``, one behind the other in ``data``.
 
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
-    ``whole``: of all there are. ``span``: the largest symbol of the last plane, 0 if it has no symbols.
+    ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of the last plane, 0 if it has no symbols.
     """
 
     data: Bytes
@@ -54,6 +54,7 @@ class Sample:
     run: int
     whole: bool
     span: int
+    probed: bool
 
 
 class _Room:
@@ -102,7 +103,7 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     for p, (size, _, looked, bits, count, way, _) in enumerate(report):
         field = "bytes" if not s.span else "symbol" if p == planes - 1 else "rest"
         zstd = 0
-        if size and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST):
+        if size and s.probed and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST):
             if runs is None:
                 runs = s.runs()
             zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)
