@@ -91,6 +91,11 @@ def numbers(tile: int, fold: int, window: int, span: int, constant: int) -> NDAr
     return np.array([tile, fold, window, span, constant], np.uint64).view(np.int64)
 
 
+#: Bytes ahead that a split has fetched. It reads a tile in up to 8 runs at once, too short for the processor to see that
+#: they go on: from memory it took 2.5 times as long without.
+_AHEAD: Final = 1 << 13
+
+
 class _Tile:
     """IR for one tile: the widths, and where element i of part r of each plane lies.
 
@@ -362,6 +367,29 @@ def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: 
     return -unused
 
 
+@intrinsic
+def _will_read(typing, address):  # type: ignore[no-untyped-def]
+    """Have the cache line at an address fetched. Any address will do: it cannot fault."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        i32, place = ir.IntType(32), ir.PointerType()
+        prefetch = cgutils.get_or_insert_function(
+            b.module, ir.FunctionType(ir.VoidType(), [place, i32, i32, i32]), "llvm.prefetch.p0"
+        )
+        b.call(prefetch, [b.inttoptr(args[0], place), ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@njit(nogil=True)
+def _no_zero(z):  # type: ignore[no-untyped-def]
+    least = np.uint8(255)
+    for i in range(z.size):
+        least = min(least, z[i])
+    return least > 0
+
+
 @njit(nogil=True)
 def _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
     literally(layout)
@@ -379,20 +407,27 @@ def _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value
             for p in range(planes):
                 target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
             address, to, down = src.ctypes.data + base * src.itemsize, target.ctypes.data, shifts.ctypes.data
+            for line in range(_AHEAD, _AHEAD + m * src.itemsize, 64):
+                _will_read(address + line)
             lost = _split_tile(layout, constant, address, m, to, down, window, span, fold)
         else:
             lost = _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor)
         if lost and first < planes:
             f, top = np.uint64(fold), np.uint64(src.itemsize * 8 - 1)
-            for i in range(m):
-                y = _fold(np.uint64(src[base + i]), f, top) & ~np.uint64(constant)
-                v = np.int64(y >> np.uint64(shifts[planes - 1]))
-                if v != 0 and not 0 < v - window <= span:
-                    if escapes >= escape_at.size:
-                        return -1
-                    escape_at[escapes] = base + i
-                    escape_value[escapes] = v
-                    escapes += 1
+            z = out[cursor[planes - 1] : cursor[planes - 1] + m]
+            for start in range(0, m, 64):
+                stop = min(start + 64, m)
+                if widths[planes - 1] == 8 and _no_zero(z[start:stop]):  # an escape is 0 in the last plane
+                    continue
+                for i in range(start, stop):
+                    y = _fold(np.uint64(src[base + i]), f, top) & ~np.uint64(constant)
+                    v = np.int64(y >> np.uint64(shifts[planes - 1]))
+                    if v != 0 and not 0 < v - window <= span:
+                        if escapes >= escape_at.size:
+                            return -1
+                        escape_at[escapes] = base + i
+                        escape_value[escapes] = v
+                        escapes += 1
         for p in range(first, planes):
             cursor[p] += (m * widths[p] + 7) // 8
     return escapes
