@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from llvmlite import ir
@@ -44,6 +45,23 @@ def call(address: Any, args: Any) -> Any:
     before a call that only has its address.
     """
     return _PYTHON[address](*args)
+
+
+@cache
+def _prototype(count: int) -> Any:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)
+
+
+def invoke(address: int, *args: int) -> int:
+    """``call`` from Python, which takes some microseconds: what kernels call need not be compiled for Python as well."""
+    if config.DISABLE_JIT:
+        return int(_PYTHON[address](*args))
+    return int(_prototype(len(args))(address)(*args))
+
+
+def place(array: Any) -> int:
+    """The address of an array's first element, for ``invoke``."""
+    return int(array.__array_interface__["data"][0])
 
 
 @intrinsic

@@ -15,13 +15,13 @@ from numba import njit
 from codec.kernels import coding
 from codec.kernels.coding import put_varint
 from codec.kernels.cuts import (
-    ADDRESS, BYTES, CHUNK, CODE, CONSTANT, CUT, DROPS, ESCAPES, EXPONENT, FINEST, FOLD, MANTISSA, PLANES, PLANES_MAX,
-    SIZE, SPAN, TILE, WINDOW, WINDOWED, cut, step_of,
+    ADDRESS, BYTES, CHUNK, CODE, CONSTANT, CUT, DROPS, ESCAPES, EXPONENT, FINEST, FOLD, MANTISSA, PLACES, PLANES,
+    PLANES_MAX, SIZE, SPAN, TILE, WINDOW, WINDOWED, cut, step_of,
 )  # fmt: skip
 from codec.kernels.groups import COUNT, GROUPS_MAX, WAY
 from codec.kernels.native import call, move
 from codec.kernels.statistics import repeats
-from codec.kernels.tables import INNER
+from codec.kernels.tables import INNER, RAW_MAX
 
 #: Why ``encode`` returns: all jobs are done; the address of a split or survey is missing (``ints`` at LAYOUT and BYTES
 #: says of which); the caller is to give the drops of each chunk; this job is for the other way; ``out`` is full.
@@ -34,20 +34,21 @@ STAGE, TABLES, SAMPLE, BELOW, LEVEL = range(5)
 #: from SPLITS on triples: layout, bytes of an element, address of that split.
 CODERS, CODING, GROUPS, FITS, SURVEYS, SPLITS = 0, 2, 3, 4, 5, 10
 
-#: What there is to know of a span: job done next, and whether it is planned; position in ``out``; rows of ``chunks``;
-#: the layout's code; whether its planes are those of the sample; the cut; places of the planes, etc. (see ``_Areas``).
-JOB_AT, PLANNED, AT, ROWS, LAYOUT, READY, CUT_AT = range(7)
-PLACES: Final = 16
-STARTS: Final = PLACES + 3 * PLANES_MAX
+#: ``ints``: the job done next, and whether it is planned; position in ``out``; rows of ``chunks``; code of the layout;
+#: escapes of the whole span if its planes are those of the sample, else -1. Then the cut (see codec.kernels.cuts);
+#: where the planes begin; what the other kernels take and leave: ``coding``'s numbers, found by a survey, those of a
+#: split, two of 4 and 2 columns a plane; a table of what is coded how; limits; ends of tables.
+JOB_AT, PLANNED, AT, ROWS, LAYOUT, READY, HOW = range(7)
+PLACE: Final = HOW + PLACES
+STARTS: Final = HOW + CUT
 NUMBERS: Final = STARTS + PLANES_MAX + 1
 FOUND: Final = NUMBERS + coding.NUMBERS
 SPLIT: Final = FOUND + 6
 ENDS: Final = SPLIT + 5
-ENDING: Final = ENDS + 4
-REPORT: Final = ENDING + 64
+REPORT: Final = ENDS + 4
 CODED: Final = REPORT + 7 * PLANES_MAX
 STORED: Final = CODED + 2 * PLANES_MAX
-TABLE: Final = STORED + 2 * PLANES_MAX
+TABLE: Final = STORED + PLANES_MAX
 LIMITS: Final = TABLE + coding.COLUMNS * PLANES_MAX
 RAWS: Final = LIMITS + GROUPS_MAX * (PLANES_MAX + 1)
 INTS: Final = RAWS + 2 * GROUPS_MAX * PLANES_MAX
@@ -65,13 +66,20 @@ PLAIN: Final = 1 << 12
 RUN: Final = 1 << 13
 RUN_LEAST: Final = 1 << 10
 
-#: Working space for any job that is not declined: elements of a sample (of steps of 1, so all), tiles.
+#: What is worked in suffices for these; jobs with more are declined.
 SAMPLE_MAX: Final = 1 << 19
 TILES_MAX: Final = 1 << 15
-#: Sizes of the arrays of working space: bytes of a sample's planes and of a chunk's, and of what is coded of one.
-SAMPLE_BYTES: Final = 4 * SAMPLE_MAX + PLANES_MAX * TILES_MAX
-CHUNK_BYTES: Final = (1 << 19) + (1 << 18)
-WORK_BYTES: Final = 2 * CHUNK_BYTES + 64
+
+#: Where in ``bytes_`` there is what: drops of each tile, choices of each, a tile, tables as written, the planes of a
+#: sample and of a chunk, and what is coded of one. Planes take no more than 19 bits an element (fp16 without mantissa
+#: bits in the symbol) or 4 bytes, and a byte a tile.
+CHOICE_AT: Final = TILES_MAX
+SPARE_AT: Final = CHOICE_AT + TILES_MAX
+RAW_AT: Final = SPARE_AT + (1 << 14)
+SAMPLE_AT: Final = RAW_AT + RAW_MAX * GROUPS_MAX * PLANES_MAX
+PIECES_AT: Final = SAMPLE_AT + 4 * SAMPLE_MAX + PLANES_MAX * TILES_MAX
+WORK_AT: Final = PIECES_AT + (1 << 19) + (1 << 18)
+BYTES_SIZE: Final = WORK_AT + (1 << 20) + (1 << 10)
 
 
 @njit(**INNER)
@@ -91,315 +99,290 @@ def _address(known, layout, width):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _begin(elements, tile, widths, drops, starts):  # type: ignore[no-untyped-def]
-    """Where the planes of so many elements begin, one behind the other, and behind the last where it ends."""
-    starts[0] = 0
-    whole, rest = elements // tile, elements % tile
-    for p in range(widths.size):
-        full, short = (tile * widths[p] + 7) >> 3, (rest * widths[p] + 7) >> 3
-        if drops.size:
-            whole = np.int64(0)
-            for t in range(elements // tile):
-                whole += np.int64(drops[t] <= p)
-            if rest and drops[elements // tile] > p:
-                short = np.int64(0)
-        starts[p + 1] = starts[p] + whole * full + short
+def _begin(ints, elements, tile, drops, first, dropping):  # type: ignore[no-untyped-def]
+    """Where the planes of so many elements begin, one behind the other, and behind the last where it ends.
 
-
-@njit(**INNER)
-def _split(job, ints, first, elements, drops, out, spare, escape_at, escape_value, room, known):  # type: ignore[no-untyped-def]
-    """Cut elements from ``first`` on into planes at STARTS, which move to their ends. Escapes, or -1 if too many."""
-    planes, width = ints[CUT_AT + PLANES], job[BYTES]
-    places = ints[PLACES + 2 * planes : PLACES + 3 * planes]
-    for p in range(planes):
-        places[p] = ints[STARTS + p]
-    address = ints[PLACES:].ctypes.data
-    found = call(_address(known, ints[LAYOUT], width), (
-        job[ADDRESS] + first * width, elements, ints[SPLIT:].ctypes.data, drops.ctypes.data, drops.size, address, planes,
-        out.ctypes.data, out.size, spare.ctypes.data, escape_at.ctypes.data, escape_value.ctypes.data, room,
-    ))  # fmt: skip
-    return found
-
-
-@njit(**INNER)
-def _head(job, cut, planes, ints, raw, used, out, at):  # type: ignore[no-untyped-def]
-    """Write the span record's body up to the body of an only chunk; the position behind it.
-
-    ``used``: a bit for each plane whose tables are written.
+    ``drops`` from ``first`` on are those of their tiles if ``dropping``.
     """
-    width = job[BYTES]
-    at = put_varint(out, at, job[SIZE])
-    out[at] = job[CODE]
-    out[at + 1] = (
-        (0 if width == 1 else 1 if width == 2 else 2) | 4 | cut[WINDOWED] * 8 | np.int64(cut[CONSTANT] != 0) * 16
-        | cut[DROPS] * 32 | cut[ESCAPES] * 64
-    )  # fmt: skip
-    out[at + 2] = cut[FOLD]
-    at += 3
-    if cut[WINDOWED]:
-        at = put_varint(out, at, cut[WINDOW])
-    if cut[CONSTANT]:
-        at = _little(out, at, cut[CONSTANT], width)
-    at = put_varint(out, at, job[TILE])
-    at = put_varint(out, at, job[CHUNK])
-    out[at] = planes
-    at += 1
-    start = np.int64(0)
+    planes, whole, rest, at = ints[HOW + PLANES], elements // tile, elements % tile, np.int64(0)
     for p in range(planes):
-        bits = ints[PLACES + planes + p]
-        out[at] = ints[PLACES + p] | (0 if bits == 1 else 1 if bits == 2 else 2 if bits == 4 else 3) << 6
-        table = ints[TABLE + coding.COLUMNS * p :]
-        count, stop = table[coding.TABLES], start
-        if count:
-            stop = ints[RAWS + 2 * (table[coding.ROW] + count - 1)]
-        if count and (used >> p) & 1:
-            out[at + 1] = count | table[coding.STAGE] << 5
-            move(out, at + 2, raw, start, stop - start)
-            at += 2 + stop - start
-        else:
-            out[at + 1] = 0
-            at += 2
-        start = stop
+        width, kept, last = ints[PLACE + planes + p], whole, rest
+        if dropping:
+            kept = np.int64(0)
+            for t in range(first, first + whole):
+                kept += np.int64(drops[t] <= p)
+            if rest and drops[first + whole] > p:
+                last = np.int64(0)
+        ints[STARTS + p] = at
+        at += kept * ((tile * width + 7) >> 3) + ((last * width + 7) >> 3)
+    ints[STARTS + planes] = at
     return at
 
 
 @njit(**INNER)
-def _plan(job, level, ints, counts, ors, sample, pieces, spare, escape_at, escape_value, weights, room, choice, encoder, raw, seen, known):  # type: ignore[no-untyped-def]
-    """Cut, split a sample, group its tiles, fit tables. DONE, UNKNOWN or DECLINED."""
-    width, tile, size = job[BYTES], job[TILE], job[SIZE]
-    n = size // width
-    if n == 0 or size % width or (n + tile - 1) // tile > TILES_MAX:
-        return DECLINED
-    survey = known[SURVEYS + width]
-    if survey == 0:
-        ints[LAYOUT] = -1
-        return UNKNOWN
-    magnitude = (np.int64(1) << (job[EXPONENT] + job[MANTISSA])) - 1
-    step, sampled = step_of(n, tile, level[SAMPLE] // 8)
-    fields = np.int64(1) << (job[EXPONENT] + job[FINEST])
-    tiles = (n + tile - 1) // tile if step == 1 else (n // tile + step - 1) // step
-    found = ints[FOUND : FOUND + 6].view(np.uint64)
-    source, far = job[ADDRESS], ors.ctypes.data
-    call(survey, (
-        source, n, tile, step, magnitude, job[MANTISSA] - job[FINEST], far, tiles, found.ctypes.data,
-        counts.ctypes.data, fields,
-    ))  # fmt: skip
-    exact, bits = step == 1, 8 * width
-    if not exact:
-        low, varying = (np.int64(1) << (bits // 2 - 4)) - 1, np.int64(found[0]) & ~np.int64(found[1])
-        if varying & low != low or varying >> (bits - 1) != 1 or found[4]:
-            tiles, exact = (n + tile - 1) // tile, True
-            call(survey, (
-                source, n, tile, 1, magnitude, job[MANTISSA] - job[FINEST], far, tiles, found.ctypes.data,
-                counts.ctypes.data, 0,
-            ))  # fmt: skip
-    how = ints[CUT_AT : CUT_AT + CUT]
-    shifts, widths = ints[PLACES : PLACES + PLANES_MAX], ints[PLACES + PLANES_MAX : PLACES + 2 * PLANES_MAX]
-    ending, ends = ints[ENDING : ENDING + 64], ints[ENDS : ENDS + 4]
-    if not cut(job, found, ors[:tiles], counts[:fields], sampled, exact, ends, shifts, widths, ending, how):
-        return DECLINED
-    planes = how[PLANES]
+def _split(job, ints, first, elements, drops, tiles, out, spare, escapes, room, known):  # type: ignore[no-untyped-def]
+    """Cut elements from ``first`` on into planes that begin at STARTS. Returns how many escape, or -1 if too many.
+
+    Where they end is behind the widths at PLACE. Drops, out, spare and escapes are addresses.
+    """
+    planes, base = ints[HOW + PLANES], ints.ctypes.data
     for p in range(planes):
-        ints[PLACES + planes + p] = widths[p]
-    widths = ints[PLACES + planes : PLACES + 2 * planes]
-    layout = np.int64(0)
-    if n > PLAIN:
-        for p in range(planes - 1, -1, -1):
-            layout = layout << 4 | widths[p]
-    ints[LAYOUT] = layout
-    if _address(known, layout, width) == 0:
-        return UNKNOWN
-    ints[SPLIT], ints[SPLIT + 1], ints[SPLIT + 2] = tile, how[FOLD], how[WINDOW]
-    ints[SPLIT + 3], ints[SPLIT + 4] = how[SPAN], how[CONSTANT]
-    step, looked = step_of(n, tile, level[SAMPLE])
-    if looked > SAMPLE_MAX:
-        return DECLINED
-    none = choice[:0]
-    _begin(looked, tile, widths, none, ints[STARTS : STARTS + planes + 1])
-    total = ints[STARTS + planes]
-    ints[READY] = np.int64(-1)
-    if step == 1:
-        escapes = _split(job, ints, 0, n, none, sample, spare, escape_at, escape_value, n, known)
-        if n <= job[CHUNK] and not how[DROPS]:
-            ints[READY] = escapes
-    else:
-        starts = ints[STARTS : STARTS + planes]
-        cursors = ints[PLACES + 2 * planes : PLACES + 3 * planes]
-        for t in range(0, n // tile, step):
-            _split(job, ints, t * tile, tile, none, sample, spare, escape_at, escape_value, tile, known)
-            for p in range(planes):
-                starts[p] = cursors[p]
-    if n >= RUN_LEAST:
-        first, many = ((n - RUN) // 2 // tile * tile, np.int64(RUN)) if n > 2 * RUN else (np.int64(0), n)
-        run = sample[ints[STARTS + planes - 1] + first :]
-        if step > 1:
-            _begin(many, tile, widths, none, ints[STARTS : STARTS + planes + 1])
-            _split(job, ints, first, many, none, pieces, spare, escape_at, escape_value, many, known)
-            run = pieces[ints[STARTS + planes - 1] :]
-        if repeats(run[:many], seen, counts):
-            return DECLINED
-    report, limits = ints[REPORT:], ints[LIMITS:]
-    rows = call(known[GROUPS], (
-        sample.ctypes.data, total, widths.ctypes.data, planes, tile, looked, step, level[TABLES], level[BELOW],
-        planes - 1, how[SPAN], weights.ctypes.data, room.ctypes.data, report.ctypes.data, limits.ctypes.data,
-        choice.ctypes.data, counts.ctypes.data,
+        ints[PLACE + 2 * planes + p] = ints[STARTS + p]
+    source = job[ADDRESS] + first * job[BYTES]
+    return call(_address(known, ints[LAYOUT], job[BYTES]), (
+        source, elements, base + 8 * SPLIT, drops, tiles, base + 8 * PLACE, planes, out, np.int64(1) << 40, spare,
+        escapes, escapes + 4 * SAMPLE_MAX, room,
     ))  # fmt: skip
-    raws = ints[RAWS:]
-    if rows:
-        scale = step if step == 1 else max(np.int64(1), step // 64)
-        call(known[FITS], (
-            counts.ctypes.data, rows, scale, encoder.ctypes.data, raw.ctypes.data, raws.ctypes.data
-        ))  # fmt: skip
-    row, before = np.int64(0), np.int64(0)
+
+
+@njit(**INNER)
+def _head(job, ints, raw, used, out, at):  # type: ignore[no-untyped-def]
+    """Write the span record's body up to the body of an only chunk; the position behind it.
+
+    ``used``: a bit for each plane whose tables are written.
+    """
+    width, planes, constant = job[BYTES], ints[HOW + PLANES], ints[HOW + CONSTANT]
+    at = put_varint(out, at, job[SIZE])
+    out[at] = job[CODE]
+    flags = width >> 1 | 4 | ints[HOW + WINDOWED] << 3 | ints[HOW + DROPS] << 5 | ints[HOW + ESCAPES] << 6
+    out[at + 1] = flags | np.int64(constant != 0) << 4
+    out[at + 2] = ints[HOW + FOLD]
+    at += 3
+    if ints[HOW + WINDOWED]:
+        at = put_varint(out, at, ints[HOW + WINDOW])
+    if constant:
+        at = _little(out, at, constant, width)
+    at = put_varint(out, put_varint(out, at, job[TILE]), job[CHUNK])
+    out[at] = planes
+    at += 1
+    start = np.int64(0)
     for p in range(planes):
-        table = ints[TABLE + coding.COLUMNS * p : TABLE + coding.COLUMNS * (p + 1)]
-        table[:] = 0
-        table[coding.WIDTH] = widths[p]
-        count = report[7 * p + COUNT]
+        bits, table = ints[PLACE + planes + p], TABLE + coding.COLUMNS * p
+        place = bits >> 1 if bits < 8 else np.int64(3)
+        out[at], out[at + 1] = ints[PLACE + p] | place << 6, 0
+        at += 2
+        count = ints[table + coding.TABLES]
+        if count == 0:
+            continue
+        size = ints[RAWS + 2 * (ints[table + coding.ROW] + count - 1)] - start
+        if (used >> p) & 1:
+            out[at - 1] = count | ints[table + coding.STAGE] << 5
+            move(out, at, raw, start, size)
+            at += size
+        start += size
+    return at
+
+
+@njit(**INNER)
+def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
+    """Put the tables that were fitted into TABLE, a row of ``coding``'s for each plane."""
+    planes, row, before = ints[HOW + PLANES], np.int64(0), np.int64(0)
+    for p in range(planes):
+        table, count = TABLE + coding.COLUMNS * p, ints[REPORT + 7 * p + COUNT]
+        for k in range(coding.COLUMNS):
+            ints[table + k] = 0
+        ints[table + coding.WIDTH] = ints[PLACE + planes + p]
         if count == 0:
             continue
         top = np.int64(0)
         for k in range(row, row + count):
-            top = max(top, raws[2 * k + 1])
-        after = raws[2 * (row + count - 1)]
-        table[coding.TABLES], table[coding.STAGE], table[coding.ROW], table[coding.TOP] = count, level[STAGE], row, top
-        table[coding.RAW] = after - before if n <= job[CHUNK] else 0
-        table[coding.WEIGHTS], table[coding.LIMITS_AT] = report[7 * p + WAY], GROUPS_MAX * p
-        table[coding.LIMITS] = count - 1
-        row, before = row + count, after
+            top = max(top, ints[RAWS + 2 * k + 1])
+        row += count
+        after = ints[RAWS + 2 * row - 2]
+        ints[table + coding.TABLES], ints[table + coding.STAGE], ints[table + coding.TOP] = count, level[STAGE], top
+        ints[table + coding.ROW], ints[table + coding.RAW] = row - count, after - before if single else 0
+        ints[table + coding.WEIGHTS], ints[table + coding.LIMITS] = ints[REPORT + 7 * p + WAY], count - 1
+        ints[table + coding.LIMITS_AT] = GROUPS_MAX * p
+        before = after
+    return before
+
+
+@njit(**INNER)
+def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder, seen, known):  # type: ignore[no-untyped-def]
+    """Cut, split a sample, group its tiles, fit tables. DONE, UNKNOWN or DECLINED. Room and escapes are addresses."""
+    width, tile = job[BYTES], job[TILE]
+    n, base, data = job[SIZE] // width, ints.ctypes.data, bytes_.ctypes.data
+    survey, tiles, source = known[SURVEYS + width], (n + tile - 1) // tile, job[ADDRESS]
+    step, sampled = step_of(n, tile, level[SAMPLE] // 8)
+    taken, looked = step_of(n, tile, level[SAMPLE])
+    if tiles > TILES_MAX or looked > SAMPLE_MAX:
+        return DECLINED
+    if survey == 0:
+        ints[LAYOUT] = -1
+        return UNKNOWN
+    magnitude, finer = (np.int64(1) << (job[EXPONENT] + job[MANTISSA])) - 1, job[MANTISSA] - job[FINEST]
+    fields, exact = np.int64(1) << (job[EXPONENT] + job[FINEST]), step == 1
+    found, far, counted = ints[FOUND : FOUND + 6].view(np.uint64), ors.ctypes.data, counts.ctypes.data
+    some = tiles if exact else (n // tile + step - 1) // step
+    call(survey, (source, n, tile, step, magnitude, finer, far, some, base + 8 * FOUND, counted, fields))
+    if not exact:
+        low, varying = (np.int64(1) << (4 * width - 4)) - 1, np.int64(found[0]) & ~np.int64(found[1])
+        if varying & low != low or varying >> (8 * width - 1) != 1 or found[4]:
+            some, exact = tiles, True
+            call(survey, (source, n, tile, 1, magnitude, finer, far, tiles, base + 8 * FOUND, counted, 0))
+    if not cut(job, found, ors, some, counts, sampled, exact, ints[ENDS : ENDS + 4], ints[HOW : HOW + CUT]):
+        return DECLINED
+    planes, layout = ints[HOW + PLANES], np.int64(0)
+    if n > PLAIN:
+        for p in range(planes - 1, -1, -1):
+            layout = layout << 4 | ints[PLACE + planes + p]
+    ints[LAYOUT] = layout
+    if _address(known, layout, width) == 0:
+        return UNKNOWN
+    ints[SPLIT], ints[SPLIT + 1], ints[SPLIT + 2] = tile, ints[HOW + FOLD], ints[HOW + WINDOW]
+    ints[SPLIT + 3], ints[SPLIT + 4], ints[READY] = ints[HOW + SPAN], ints[HOW + CONSTANT], -1
+    first, many = (n - RUN) // 2 // tile * tile, np.int64(RUN)
+    if n <= 2 * RUN:
+        first, many = np.int64(0), n
+    again = False
+    if taken > 1:
+        _begin(ints, many, tile, bytes_, 0, False)
+        _split(job, ints, first, many, data, 0, data + PIECES_AT, data + SPARE_AT, escapes, many, known)
+        at = PIECES_AT + ints[STARTS + planes - 1]
+        again = n >= RUN_LEAST and repeats(bytes_[at : at + many], seen, counts)
+    total = _begin(ints, looked, tile, bytes_, 0, False)
+    size = tile
+    if taken == 1:
+        size = n
+    for t in range(0, n // size, taken):
+        last = _split(job, ints, t * size, size, data, 0, data + SAMPLE_AT, data + SPARE_AT, escapes, size, known)
+        if taken == 1:
+            if n <= job[CHUNK] and ints[HOW + DROPS] == 0:
+                ints[READY] = last
+            at = SAMPLE_AT + ints[STARTS + planes - 1] + first
+            again = n >= RUN_LEAST and repeats(bytes_[at : at + many], seen, counts)
+        else:
+            for p in range(planes):
+                ints[STARTS + p] = ints[PLACE + 2 * planes + p]
+    if again:
+        return DECLINED
+    rows = call(known[GROUPS], (
+        data + SAMPLE_AT, total, base + 8 * (PLACE + planes), planes, tile, looked, taken, level[TABLES], level[BELOW],
+        planes - 1, ints[HOW + SPAN], weights.ctypes.data, room, base + 8 * REPORT, base + 8 * LIMITS,
+        data + CHOICE_AT, counted,
+    ))  # fmt: skip
+    if rows:
+        scale = taken if taken == 1 else max(np.int64(1), taken // 64)
+        call(known[FITS], (counted, rows, scale, encoder.ctypes.data, data + RAW_AT, base + 8 * RAWS))
+    _lay_out(level, ints, n <= job[CHUNK])
     return DONE
 
 
 @njit(**INNER)
-def _count_drops(ints, ors, tiles, drops):  # type: ignore[no-untyped-def]
-    """Planes that each tile drops: those that end at or below its zeros."""
-    planes = ints[CUT_AT + PLANES]
-    for t in range(tiles):
-        k = np.int64(0)
-        while k < planes - 1 and ints[PLACES + k] + ints[PLACES + planes + k] <= np.int64(ors[t]):
-            k += 1
-        drops[t] = k
-
-
-@njit(**INNER)
-def _room(job, ints, chunk, raw):  # type: ignore[no-untyped-def]
+def _room(job, ints, chunk):  # type: ignore[no-untyped-def]
     """Bytes of records that a job takes at most."""
-    planes, n = ints[CUT_AT + PLANES], job[SIZE] // job[BYTES]
+    planes, n, rows = ints[HOW + PLANES], job[SIZE] // job[BYTES], np.int64(0)
     tiles, bound = (chunk + job[TILE] - 1) // job[TILE], 6 * (chunk // 64 + 16) + 4 * planes + 128
     for p in range(planes):
-        bound += chunk * ints[PLACES + planes + p] // 8 + tiles
+        bound += chunk * ints[PLACE + planes + p] // 8 + tiles
+        rows += ints[TABLE + coding.COLUMNS * p + coding.TABLES]
+    raw = ints[RAWS + 2 * rows - 2] if rows else np.int64(0)
     return (n + chunk - 1) // chunk * (bound + 2 * tiles) + raw + 256
 
 
 @njit(**INNER)
-def _code(
-    j, job, ints, sample, spare, escape_at, escape_value, weights, sums, choice, encoder, raw, work, pieces, drops, given,
-    until, known, out, spans, chunks,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Write the records of a planned job. DONE, DECLINED or FULL."""
-    how, width, tile = ints[CUT_AT : CUT_AT + CUT], job[BYTES], job[TILE]
-    planes, n = how[PLANES], job[SIZE] // width
+def _put_escapes(out, at, count, places, values):  # type: ignore[no-untyped-def]
+    """Write a chunk's escapes; the offset behind them."""
+    at = _little(out, at, count, 4)
+    for k in range(count):
+        at = _little(out, at, np.int64(places[k]), 4)
+    for k in range(count):
+        at = _little(out, at, np.int64(values[k]), 2)
+    return at
+
+
+@njit(**INNER)
+def _tell(row, first, stop, mark, begin, check, j):  # type: ignore[no-untyped-def]
+    row[FIRST], row[STOP], row[HASH], row[BEGIN], row[CHECK], row[OF] = first, stop, mark, begin, check, j
+
+
+@njit(**INNER)
+def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, until, known, out, spans, chunks):  # type: ignore[no-untyped-def]
+    """Write the records of a planned job. DONE, DECLINED or FULL. Sums is an address."""
+    width, tile, planes, escaping = job[BYTES], job[TILE], ints[HOW + PLANES], ints[HOW + ESCAPES]
+    n, base, data, dropping = job[SIZE] // width, ints.ctypes.data, bytes_.ctypes.data, ints[HOW + DROPS]
     chunk = min(job[CHUNK], n)
     count, begin, row = (n + chunk - 1) // chunk, ints[AT], ints[ROWS]
-    single, widths = count == 1, ints[PLACES + planes : PLACES + 2 * planes]
-    rows = np.int64(0)
-    for p in range(planes):
-        rows += ints[TABLE + coding.COLUMNS * p + coding.TABLES]
-        ints[STORED + p] = 0
-    tables = ints[RAWS + 2 * (rows - 1)] if rows else np.int64(0)
-    if begin + _room(job, ints, chunk, tables) > out.size or row + count + 1 > chunks.shape[0]:
+    single, most = count == 1, escaping * (chunk // 64 + 16)
+    if begin + _room(job, ints, chunk) > out.size or row + count + 1 > chunks.shape[0]:
         return FULL
-    at = _head(job, how, planes, ints, raw, np.int64(-1), out, begin + 5)
-    body = at if single else at + 8
-    at, used = body, np.int64(0)
-    starts = ints[STARTS : STARTS + planes + 1]
+    for p in range(planes):
+        ints[STORED + p] = 0
+    body = _head(job, ints, raw, np.int64(-1), out, begin + 5)
     if not single:
+        body += 8
         row += 1
+    at, used = body, np.int64(0)
     for c in range(count):
         first, record = c * chunk, begin if single else at
-        elements = min(chunk, n - first)
+        elements, here = min(chunk, n - first), first // tile
         if not single:
             at = put_varint(out, at + 5, c)
         mark = at
         at += 8
-        dropped = drops[first // tile : (first + elements + tile - 1) // tile] if how[DROPS] else drops[:0]
-        if how[DROPS]:
+        if dropping:
             move(out, at, given, until[c], until[c + 1] - until[c])
             at += until[c + 1] - until[c]
-        cut, escapes = pieces, ints[READY]
-        _begin(elements, tile, widths, dropped, starts)
-        if escapes >= 0:
-            cut = sample
-        else:
-            escapes = _split(
-                job, ints, first, elements, dropped, pieces, spare, escape_at, escape_value, chunk // 64 + 16, known
-            )
-        if escapes < 0 or escapes > (chunk // 64 + 16 if how[ESCAPES] else 0):
+        dropped, drops = (elements + tile - 1) // tile * dropping, data + here
+        total = _begin(ints, elements, tile, bytes_, here, dropping != 0)
+        from_, found = data + SAMPLE_AT, ints[READY]
+        if found < 0:
+            from_ = data + PIECES_AT
+            found = _split(job, ints, first, elements, drops, dropped, from_, data + SPARE_AT, escapes.ctypes.data, most, known)
+        if found < 0 or found > most:
             return DECLINED
-        if how[ESCAPES]:
-            at = _little(out, at, escapes, 4)
-            for k in range(escapes):
-                at = _little(out, at, np.int64(escape_at[k]), 4)
-            for k in range(escapes):
-                at = _little(out, at, np.int64(escape_value[k]), 2)
-        coded = ints[CODED:]
+        if escaping:
+            at = _put_escapes(out, at, found, escapes, escapes[SAMPLE_MAX:].view(np.uint16))
         call(known[CODING], (
-            0, ints[TABLE:].ctypes.data, planes, elements, tile, dropped.ctypes.data, dropped.size, cut.ctypes.data,
-            starts[planes], starts.ctypes.data, encoder.ctypes.data, ints[LIMITS:].ctypes.data, weights.ctypes.data,
-            out.ctypes.data, out.size, at, choice.ctypes.data, sums.ctypes.data, work.ctypes.data,
-            ints[NUMBERS:].ctypes.data, coded.ctypes.data, known.ctypes.data,
+            0, base + 8 * TABLE, planes, elements, tile, drops, dropped, from_, total, base + 8 * STARTS,
+            encoder.ctypes.data, base + 8 * LIMITS, weights.ctypes.data, out.ctypes.data, out.size, at,
+            data + CHOICE_AT, sums, data + WORK_AT, base + 8 * NUMBERS, base + 8 * CODED, known.ctypes.data,
         ))  # fmt: skip
         at = ints[NUMBERS + coding.END]
         for p in range(planes):
-            ints[STORED + p] += coded[2 * p + 1]
-            if ints[TABLE + coding.COLUMNS * p + coding.TABLES] and coded[2 * p] > 1:
+            ints[STORED + p] += ints[CODED + 2 * p + 1]
+            if ints[TABLE + coding.COLUMNS * p + coding.TABLES] and ints[CODED + 2 * p] > 1:
                 used |= np.int64(1) << p
-        stop = job[SIZE] if c == count - 1 else (first + elements) * width
-        keep = chunks[row + c]
-        keep[FIRST], keep[STOP], keep[HASH], keep[BEGIN], keep[CHECK] = first * width, stop, mark, record, at
-        keep[OF] = j
+        _tell(chunks[row + c], first * width, (first + elements) * width, mark, record, at, j)
         if not single:
             out[record] = 2
             _little(out, record + 1, at - record - 5, 4)
             at += 8
     if at - body > job[SIZE]:
         return DECLINED
-    moved = np.int64(0)
+    tables, unused, start = np.int64(0), np.int64(0), np.int64(0)
     for p in range(planes):
-        if ints[TABLE + coding.COLUMNS * p + coding.TABLES] and (used >> p) & 1 == 0:
-            moved = np.int64(1)
-    if moved:
-        after = _head(job, how, planes, ints, raw, used, out, begin + 5)
-        after = after if single else after + 8
-        moved = body - after
+        table = TABLE + coding.COLUMNS * p
+        if ints[table + coding.TABLES]:
+            stop = ints[RAWS + 2 * (ints[table + coding.ROW] + ints[table + coding.TABLES] - 1)]
+            if (used >> p) & 1:
+                tables += stop - start
+            else:
+                unused = np.int64(1)
+            start = stop
+    if unused:  # the record is written again without them
+        moved = body - _head(job, ints, raw, used, out, begin + 5) - (0 if single else 8)
         for k in range(body, at):
             out[k - moved] = out[k]
-        for c in range(count):
-            keep = chunks[row + c]
-            keep[HASH] -= moved
-            keep[CHECK] -= moved
+        for c in range(row, row + count):
+            chunks[c, HASH] -= moved
+            chunks[c, CHECK] -= moved
             if not single:
-                keep[BEGIN] -= moved
-        body, at = after, at - moved
+                chunks[c, BEGIN] -= moved
+        body, at = body - moved, at - moved
     end = at if single else body - 8
     out[begin] = 1
     _little(out, begin + 1, end - begin - 5, 4)
-    if not single:
-        keep = chunks[row - 1]
-        keep[FIRST], keep[STOP], keep[HASH], keep[BEGIN], keep[CHECK], keep[OF] = 0, 0, -1, begin, end, j
-    total = at + 8 - begin if single else at - begin
-    tables = np.int64(0)
-    for p in range(planes):
-        table = ints[TABLE + coding.COLUMNS * p :]
-        if table[coding.TABLES] and (used >> p) & 1:
-            last, start = table[coding.ROW] + table[coding.TABLES] - 1, table[coding.ROW]
-            tables += ints[RAWS + 2 * last] - (ints[RAWS + 2 * (start - 1)] if start else 0)
+    if single:
+        at += 8
+    else:
+        _tell(chunks[row - 1], 0, 0, -1, begin, end, j)
     rest = np.int64(0)
     for p in range(planes - 1):
         rest += ints[STORED + p]
-    spans[j, TOTAL], spans[j, RECORD], spans[j, RAW] = total, end + 8 - begin, tables
+    spans[j, TOTAL], spans[j, RECORD], spans[j, RAW] = at - begin, end + 8 - begin, tables
     spans[j, SYMBOL], spans[j, REST] = ints[STORED + planes - 1], rest
-    ints[AT], ints[ROWS] = begin + total, row + count
+    ints[AT], ints[ROWS] = at, row + count
     return DONE
 
 
@@ -409,47 +392,40 @@ def encode(  # type: ignore[no-untyped-def]
 ):
     """Code jobs from ints[JOB_AT] on into records from out[ints[AT]] on. Says why it stopped, at the job ints[JOB_AT].
 
-    jobs int64[n, JOB]; level int64[LEVEL]; known int64. Worked in: ints int64[INTS], of which the caller sets JOB_AT,
-    PLANNED (0), AT and ROWS; counts int64[GROUPS_MAX * (PLANES_MAX + 3) * 256]; tiles int64[5 * TILES_MAX + 256];
-    bytes_ uint8[ROOM_BYTES]; escapes uint32[2 * SAMPLE_MAX]; encoder uint32[PLANES_MAX * GROUPS_MAX * 256]; weights
-    int64[4, 256]; seen uint64. ``given`` (uint8) has the drops of each chunk of the job that GIVE was returned for,
-    that of chunk c from until[c] to until[c + 1]; their counts are at bytes_[:tiles]. ``out`` uint8 gets the records,
+    jobs int64[n, JOB], each of whole elements, at least one, of 2 or 4 bytes; level int64[LEVEL]; known int64. Worked
+    in: ints int64[INTS], of which the caller sets JOB_AT, PLANNED (0), AT and ROWS; counts int64[GROUPS_MAX *
+    (PLANES_MAX + 3) * 256]; tiles int64[5 * TILES_MAX + 256]; bytes_ uint8[BYTES_SIZE]; escapes uint32[SAMPLE_MAX * 3
+    // 2]; encoder uint32[PLANES_MAX * GROUPS_MAX * 256]; weights int64[4, 256]; seen as in ``repeats``. ``given``
+    (uint8) has the drops of each chunk of the job that GIVE was returned for, that of chunk c from until[c] to
+    until[c + 1]; how many planes each of its tiles drops is at the front of bytes_. ``out`` uint8 gets the records,
     spans (int64[n, SPAN_COLUMNS]) and chunks (int64[_, CHUNK_COLUMNS]) what there is to say of each.
     """
-    ors, room, sums = tiles[:TILES_MAX].view(np.uint64), tiles[TILES_MAX : 4 * TILES_MAX + 256], tiles[4 * TILES_MAX :]
-    drops, choice = bytes_[:TILES_MAX], bytes_[TILES_MAX : 2 * TILES_MAX]
-    spare = bytes_[2 * TILES_MAX : 2 * TILES_MAX + (1 << 14)]
-    raw = bytes_[2 * TILES_MAX + (1 << 14) : 3 * TILES_MAX + (1 << 18)]
-    at = 3 * TILES_MAX + (1 << 18)
-    sample = bytes_[at : at + SAMPLE_BYTES]
-    pieces = bytes_[at + SAMPLE_BYTES : at + SAMPLE_BYTES + CHUNK_BYTES]
-    work = bytes_[at + SAMPLE_BYTES + CHUNK_BYTES :]
-    places, values = escapes[:SAMPLE_MAX], escapes[SAMPLE_MAX:].view(np.uint16)
+    ors, base = tiles[:TILES_MAX].view(np.uint64), tiles.ctypes.data
+    raw, far = bytes_[RAW_AT:SAMPLE_AT], escapes.ctypes.data
     while ints[JOB_AT] < jobs.shape[0]:
         j = ints[JOB_AT]
         job = jobs[j]
         if ints[PLANNED] == 0:
             status = _plan(
-                job, level, ints, counts, ors, sample, pieces, spare, places, values, weights, room, choice, encoder, raw,
-                seen, known,
-            )  # fmt: skip
+                job, level, ints, counts, ors, base + 8 * TILES_MAX, bytes_, far, weights, encoder, seen, known
+            )
             if status != DONE:
                 return status
-            if ints[CUT_AT + DROPS]:
-                _count_drops(ints, ors, (job[SIZE] // job[BYTES] + job[TILE] - 1) // job[TILE], drops)
+            if ints[HOW + DROPS]:
+                planes = ints[HOW + PLANES]
+                for t in range((job[SIZE] // job[BYTES] + job[TILE] - 1) // job[TILE]):
+                    k = np.int64(0)  # planes that end at or below its zeros
+                    while k < planes - 1 and ints[PLACE + k] + ints[PLACE + planes + k] <= np.int64(ors[t]):
+                        k += 1
+                    bytes_[t] = k
                 ints[PLANNED] = 1
                 return GIVE
+        ints[PLANNED] = 0
         status = _code(
-            j, job, ints, sample, spare, places, values, weights, sums, choice, encoder, raw, work, pieces, drops, given,
-            until, known, out, spans, chunks,
+            j, job, ints, bytes_, escapes, base + 32 * TILES_MAX + 2048, weights, encoder, raw, given, until, known, out,
+            spans, chunks,
         )  # fmt: skip
         if status != DONE:
-            ints[PLANNED] = 0
             return status
-        ints[PLANNED] = 0
         ints[JOB_AT] += 1
     return DONE
-
-
-#: Bytes of ``bytes_``.
-ROOM_BYTES: Final = 3 * TILES_MAX + (1 << 18) + SAMPLE_BYTES + CHUNK_BYTES + WORK_BYTES

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
+from codec.kernels.native import invoke, place
 from codec.memory import kept
 from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
 from codec.stages import huffman, plain, rans
-from codec.stages.geometry import Bytes, plane_bytes, read_only, working
+from codec.stages.geometry import Bytes, plane_bytes, working
 
 _POINT: Final = table_kernel.POINT
 _WEIGHTS: Final = np.stack(WEIGHTS)
@@ -86,10 +87,10 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     tiles = s.elements // s.tile + 1
     work = working("groups", 32 * tiles + 2048)
     limits = room.limits
-    rows = kernel.group_planes(
-        read_only(s.data), s.widths, s.tile, s.elements, s.scale, level.tables, level.entropy_below,
-        planes - 1 if s.span else -1, s.span, _WEIGHTS, work[: 24 * tiles + 2048].view(np.int64), room.report, limits,
-        work[24 * tiles + 2048 :], room.counts,
+    rows = invoke(
+        kernel.address(), place(s.data), s.data.size, place(s.widths), planes, s.tile, s.elements, s.scale, level.tables,
+        level.entropy_below, planes - 1 if s.span else -1, s.span, place(_WEIGHTS), place(work), place(room.report),
+        place(limits), place(work) + 24 * tiles + 2048, place(room.counts),
     )  # fmt: skip
     report = room.report[:planes].tolist()
     tables: list[Any] = []
