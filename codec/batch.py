@@ -18,6 +18,7 @@ from codec.encode import EncodedSpan, drops_payload, encode_span
 from codec.kernels import coding, cuts, groups, huffman, huffman_codes, planes, rans, statistics, tables
 from codec.kernels import spans as kernel
 from codec.memory import kept
+from codec.planner.fields import cut_planes
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
 from codec.planner.span import HALF_MANTISSA
@@ -198,7 +199,7 @@ class _Writer:
             )  # fmt: skip
             at = int(ints[kernel.JOB_AT])
             if why == kernel.UNKNOWN:
-                self.known.add(int(ints[kernel.LAYOUT]), rows[at][cuts.BYTES])
+                self.known.add(_wanted(int(ints[kernel.LAYOUT]), rows[at]), rows[at][cuts.BYTES])
             elif why == kernel.GIVE:
                 given = _given(room, rows[at])
             else:
@@ -226,6 +227,15 @@ class _Writer:
             stored = self.out[self.at : self.at + total]
             self.spans.append(EncodedSpan(stored, SpanEntry(piece.data.size, record, sizes[1:]), fields))
             self.at += total
+
+
+def _wanted(layout: int, row: Any) -> int:
+    """The layout whose split is to be compiled for a job: any will do for a small one, so the one most others have."""
+    if layout < 0 or row[cuts.SIZE] > kernel.PLAIN * row[cuts.BYTES]:
+        return layout
+    high = row[cuts.MANTISSA] - row[cuts.CANDIDATES].bit_length() + 2
+    widths = [width for _, width in cut_planes(0, high)] + [8]
+    return sum(width << 4 * k for k, width in enumerate(widths))
 
 
 def _given(room: _Room, row: Any) -> Bytes:

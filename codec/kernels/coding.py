@@ -62,7 +62,7 @@ def _same(piece):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
     """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most."""
     count, stage = plan[TABLES], plan[STAGE]

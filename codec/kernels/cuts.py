@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.statistics import choose_symbol
-from codec.kernels.tables import INNER
+from codec.kernels.tables import DRIVER, INNER
 
 #: Columns of a job, int64: where a span's bytes lie and how many there are; its type's number on the wire, bytes,
 #: exponent and mantissa bits; the mantissa bits to count, and those to choose from (a bit for each number); the number
@@ -27,7 +27,7 @@ WORK: Final = PLACES + 3 * PLANES_MAX
 CUT: Final = WORK + 64
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def step_of(elements, tile, most):  # type: ignore[no-untyped-def]
     """(take every so-manieth tile, elements in those): whole tiles only, or all there is in steps of 1."""
     step, tiles = max(np.int64(1), elements // most), elements // tile
@@ -36,7 +36,7 @@ def step_of(elements, tile, most):  # type: ignore[no-untyped-def]
     return step, (tiles + step - 1) // step * tile
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _folded(x, fold, bits):  # type: ignore[no-untyped-def]
     """The top one of ``bits`` bits moved down to bit ``fold``."""
     one = np.int64(1)
@@ -44,7 +44,7 @@ def _folded(x, fold, bits):  # type: ignore[no-untyped-def]
     return (x & ((one << fold) - 1)) | ((x >> (bits - 1)) << fold) | (high << (fold + 1))
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _boundary(ors, tiles, low, high, tile, elements, out):  # type: ignore[no-untyped-def]
     """The bit below which it pays best to drop planes in tiles that are zero there, or ``low`` if nowhere.
 
@@ -68,7 +68,7 @@ def _boundary(ors, tiles, low, high, tile, elements, out):  # type: ignore[no-un
     return at
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def cut(job, found, ors, tiles, counts, sampled, exact, ends, out):  # type: ignore[no-untyped-def]
     """Choose the symbol and the planes of a span from its survey. False if no window takes its elements in.
 

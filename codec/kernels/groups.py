@@ -48,7 +48,7 @@ def _sorted(values, other, at):  # type: ignore[no-untyped-def]
     return values
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _limits(sums, most, room, limits):  # type: ignore[no-untyped-def]
     """Ascending limits that cut the tiles into up to ``most`` groups of about equal number. Returns how many.
 
@@ -79,7 +79,7 @@ def _count(x, counts, other):  # type: ignore[no-untyped-def]
         counts[x[pairs]] += 1
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
     """How many neighbouring groups to merge into one, 1, 2, 4, ..., and the bits that takes, times 2^POINT.
 

@@ -391,7 +391,7 @@ def _no_zero(z):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
+def _split(layout, plain, src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
     literally(layout)
     n, planes, kind = src.size, places.shape[1], src.dtype.type
     tile, fold, window, span, constant = ints[0], ints[1], ints[2], ints[3], kind(np.uint64(ints[4]))
@@ -403,7 +403,7 @@ def _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value
         base = t * tile
         m = min(tile, n - base)
         first = min(np.int64(drops[t]), planes) if drops.size else 0
-        if layout != 0 and m % parts == 0:
+        if layout != 0 and not plain and m % parts == 0:
             for p in range(planes):
                 target[p] = out.ctypes.data + cursor[p] if p >= first else spare.ctypes.data
             address, to, down = src.ctypes.data + base * src.itemsize, target.ctypes.data, shifts.ctypes.data
@@ -443,7 +443,7 @@ def _make(layout: int) -> Kernels:
         its cursor, which moves to its end; spare uint8[>= tile] takes dropped planes. A field beyond the span is an
         escape. Bits that no plane covers are left out: the caller knows them to be constant.
         """
-        return _split(layout, src, ints, drops, places, out, spare, escape_at, escape_value)
+        return _split(layout, 0, src, ints, drops, places, out, spare, escape_at, escape_value)
 
     @njit(nogil=True, cache=True)
     def merge(dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
@@ -556,20 +556,20 @@ _U16, _U32 = types.CPointer(types.uint16), types.CPointer(types.uint32)
 def split_address(layout: int, width: int) -> int:
     """The address of ``split`` of a layout (see ``code_of``) for elements of ``width`` bytes, for kernels that call it.
 
-    int64 f(src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room), each an int64:
-    ``tiles`` is 0 without drops, ``size`` that of ``out``, ``room`` that of the escapes.
+    int64 f(plain, src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room), each an
+    int64: ``tiles`` is 0 without drops, ``size`` that of ``out``, ``room`` that of the escapes. Any layout will do if
+    ``plain`` is 1: the vector way is not taken then.
     """
     element = types.CPointer(types.Integer.from_bitwidth(8 * width, signed=False))
     i64 = types.int64
-    signature = i64(element, i64, _I64, _U8, i64, _I64, i64, _U8, i64, _U8, _U32, _U16, i64)
+    signature = i64(i64, element, i64, _I64, _U8, i64, _I64, i64, _U8, i64, _U8, _U32, _U16, i64)
 
     def split_at(  # type: ignore[no-untyped-def]
-        src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room
+        plain, src, n, ints, drops, tiles, places, planes, out, size, spare, escape_at, escape_value, room
     ):
         at, values = carray(escape_at, room), carray(escape_value, room)
         rows, dropped = carray(places, (3, planes)), carray(drops, tiles)
-        return _split(
-            layout, carray(src, n), carray(ints, 5), dropped, rows, carray(out, size), carray(spare, 1 << 14), at, values
-        )
+        x, numbers, target, over = carray(src, n), carray(ints, 5), carray(out, size), carray(spare, 1 << 14)
+        return _split(layout, plain, x, numbers, dropped, rows, target, over, at, values)
 
     return address_of(split_at, signature)

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from codec.kernels import coding
-from codec.kernels.coding import put_varint
+from codec.kernels.coding import (
+    COLUMNS, END, LIMITS, LIMITS_AT, NUMBERS, RAW, ROW, STAGE, TABLES, TOP, WEIGHTS, WIDTH, put_varint,
+)  # fmt: skip
 from codec.kernels.cuts import (
     ADDRESS, BYTES, CHUNK, CODE, CONSTANT, CUT, DROPS, ESCAPES, EXPONENT, FINEST, FOLD, MANTISSA, PLACES, PLANES,
     PLANES_MAX, SIZE, SPAN, TILE, WINDOW, WINDOWED, cut, step_of,
@@ -21,46 +22,45 @@ from codec.kernels.cuts import (
 from codec.kernels.groups import COUNT, GROUPS_MAX, WAY
 from codec.kernels.native import call, move
 from codec.kernels.statistics import repeats
-from codec.kernels.tables import INNER, RAW_MAX
+from codec.kernels.tables import DRIVER, INNER, RAW_MAX
 
 #: Why ``encode`` returns: all jobs are done; the address of a split or survey is missing (``ints`` at LAYOUT and BYTES
 #: says of which); the caller is to give the drops of each chunk; this job is for the other way; ``out`` is full.
 DONE, UNKNOWN, GIVE, DECLINED, FULL = range(5)
 
 #: Level: stage of its tables, most of them for a plane, elements to look at, thousandths below which a plane is coded.
-STAGE, TABLES, SAMPLE, BELOW, LEVEL = range(5)
+LEVEL_STAGE, MOST, SAMPLE, BELOW, LEVEL = range(5)
 
 #: Known addresses: rANS, Huffman, coding, groups, tables; from SURVEYS on those of ``survey`` by bytes of an element;
 #: from SPLITS on triples: layout, bytes of an element, address of that split.
 CODERS, CODING, GROUPS, FITS, SURVEYS, SPLITS = 0, 2, 3, 4, 5, 10
 
-#: ``ints``: the job done next, and whether it is planned; position in ``out``; rows of ``chunks``; code of the layout;
-#: escapes of the whole span if its planes are those of the sample, else -1. Then the cut (see codec.kernels.cuts);
-#: where the planes begin; what the other kernels take and leave: ``coding``'s numbers, found by a survey, those of a
+#: ``ints``: the cut (see codec.kernels.cuts); the job done next, and whether it is planned; position in ``out``; rows of
+#: ``chunks``; code of the layout; escapes of the whole span if its planes are those of the sample, else -1. Then where the planes begin; what the other kernels take and leave: ``coding``'s numbers, found by a survey, those of a
 #: split, two of 4 and 2 columns a plane; a table of what is coded how; limits; ends of tables.
-JOB_AT, PLANNED, AT, ROWS, LAYOUT, READY, HOW = range(7)
-PLACE: Final = HOW + PLACES
-STARTS: Final = HOW + CUT
-NUMBERS: Final = STARTS + PLANES_MAX + 1
-FOUND: Final = NUMBERS + coding.NUMBERS
+JOB_AT, PLANNED, AT, ROWS, LAYOUT, READY, STARTS = range(CUT, CUT + 7)
+CODING_AT: Final = STARTS + PLANES_MAX + 1
+FOUND: Final = CODING_AT + NUMBERS
 SPLIT: Final = FOUND + 6
 ENDS: Final = SPLIT + 5
 REPORT: Final = ENDS + 4
 CODED: Final = REPORT + 7 * PLANES_MAX
 STORED: Final = CODED + 2 * PLANES_MAX
 TABLE: Final = STORED + PLANES_MAX
-LIMITS: Final = TABLE + coding.COLUMNS * PLANES_MAX
-RAWS: Final = LIMITS + GROUPS_MAX * (PLANES_MAX + 1)
+BOUNDS: Final = TABLE + COLUMNS * PLANES_MAX
+RAWS: Final = BOUNDS + GROUPS_MAX * (PLANES_MAX + 1)
+CODING_END: Final = CODING_AT + END
 INTS: Final = RAWS + 2 * GROUPS_MAX * PLANES_MAX
 
 #: Columns of ``spans``: bytes of all its records and of the first; bytes of tables, of the symbol's planes, of others.
-TOTAL, RECORD, RAW, SYMBOL, REST, SPAN_COLUMNS = range(6)
+TOTAL, RECORD, TABLE_BYTES, SYMBOL, REST, SPAN_COLUMNS = range(6)
 
 #: Columns of ``chunks``: original bytes from and to; where in ``out`` their hash goes (-1: nowhere), where the record
 #: begins, and where its check goes; its job.
 FIRST, STOP, HASH, BEGIN, CHECK, OF, CHUNK_COLUMNS = range(7)
 
-#: Elements up to which the split for any layout will do.
+#: Elements up to which the plain way of any split will do: the one of a layout that only small tensors have is not
+#: compiled, if another is.
 PLAIN: Final = 1 << 12
 #: Elements among which repeats are looked for, and below which they are not.
 RUN: Final = 1 << 13
@@ -82,31 +82,31 @@ WORK_AT: Final = PIECES_AT + (1 << 19) + (1 << 18)
 BYTES_SIZE: Final = WORK_AT + (1 << 20) + (1 << 10)
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _little(out, at, value, size):  # type: ignore[no-untyped-def]
     for k in range(size):
         out[at + k] = (value >> (8 * k)) & 255
     return at + size
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _address(known, layout, width):  # type: ignore[no-untyped-def]
-    """Of the split of a layout, or 0."""
+    """Of the split of a layout, or 0; if the layout is 0, of any."""
     for k in range(SPLITS, known.size, 3):
-        if known[k] == layout and known[k + 1] == width:
+        if (known[k] == layout or layout == 0) and known[k + 1] == width:
             return known[k + 2]
     return np.int64(0)
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _begin(ints, elements, tile, drops, first, dropping):  # type: ignore[no-untyped-def]
     """Where the planes of so many elements begin, one behind the other, and behind the last where it ends.
 
     ``drops`` from ``first`` on are those of their tiles if ``dropping``.
     """
-    planes, whole, rest, at = ints[HOW + PLANES], elements // tile, elements % tile, np.int64(0)
+    planes, whole, rest, at = ints[PLANES], elements // tile, elements % tile, np.int64(0)
     for p in range(planes):
-        width, kept, last = ints[PLACE + planes + p], whole, rest
+        width, kept, last = ints[PLACES + planes + p], whole, rest
         if dropping:
             kept = np.int64(0)
             for t in range(first, first + whole):
@@ -119,37 +119,37 @@ def _begin(ints, elements, tile, drops, first, dropping):  # type: ignore[no-unt
     return at
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _split(job, ints, first, elements, drops, tiles, out, spare, escapes, room, known):  # type: ignore[no-untyped-def]
     """Cut elements from ``first`` on into planes that begin at STARTS. Returns how many escape, or -1 if too many.
 
     Where they end is behind the widths at PLACE. Drops, out, spare and escapes are addresses.
     """
-    planes, base = ints[HOW + PLANES], ints.ctypes.data
+    planes, base = ints[PLANES], ints.ctypes.data
     for p in range(planes):
-        ints[PLACE + 2 * planes + p] = ints[STARTS + p]
+        ints[PLACES + 2 * planes + p] = ints[STARTS + p]
     source = job[ADDRESS] + first * job[BYTES]
     return call(_address(known, ints[LAYOUT], job[BYTES]), (
-        source, elements, base + 8 * SPLIT, drops, tiles, base + 8 * PLACE, planes, out, np.int64(1) << 40, spare,
+        np.int64(ints[LAYOUT] == 0), source, elements, base + 8 * SPLIT, drops, tiles, base + 8 * PLACES, planes, out, np.int64(1) << 40, spare,
         escapes, escapes + 4 * SAMPLE_MAX, room,
     ))  # fmt: skip
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _head(job, ints, raw, used, out, at):  # type: ignore[no-untyped-def]
     """Write the span record's body up to the body of an only chunk; the position behind it.
 
     ``used``: a bit for each plane whose tables are written.
     """
-    width, planes, constant = job[BYTES], ints[HOW + PLANES], ints[HOW + CONSTANT]
+    width, planes, constant = job[BYTES], ints[PLANES], ints[CONSTANT]
     at = put_varint(out, at, job[SIZE])
     out[at] = job[CODE]
-    flags = width >> 1 | 4 | ints[HOW + WINDOWED] << 3 | ints[HOW + DROPS] << 5 | ints[HOW + ESCAPES] << 6
+    flags = width >> 1 | 4 | ints[WINDOWED] << 3 | ints[DROPS] << 5 | ints[ESCAPES] << 6
     out[at + 1] = flags | np.int64(constant != 0) << 4
-    out[at + 2] = ints[HOW + FOLD]
+    out[at + 2] = ints[FOLD]
     at += 3
-    if ints[HOW + WINDOWED]:
-        at = put_varint(out, at, ints[HOW + WINDOW])
+    if ints[WINDOWED]:
+        at = put_varint(out, at, ints[WINDOW])
     if constant:
         at = _little(out, at, constant, width)
     at = put_varint(out, put_varint(out, at, job[TILE]), job[CHUNK])
@@ -157,31 +157,31 @@ def _head(job, ints, raw, used, out, at):  # type: ignore[no-untyped-def]
     at += 1
     start = np.int64(0)
     for p in range(planes):
-        bits, table = ints[PLACE + planes + p], TABLE + coding.COLUMNS * p
+        bits, table = ints[PLACES + planes + p], TABLE + COLUMNS * p
         place = bits >> 1 if bits < 8 else np.int64(3)
-        out[at], out[at + 1] = ints[PLACE + p] | place << 6, 0
+        out[at], out[at + 1] = ints[PLACES + p] | place << 6, 0
         at += 2
-        count = ints[table + coding.TABLES]
+        count = ints[table + TABLES]
         if count == 0:
             continue
-        size = ints[RAWS + 2 * (ints[table + coding.ROW] + count - 1)] - start
+        size = ints[RAWS + 2 * (ints[table + ROW] + count - 1)] - start
         if (used >> p) & 1:
-            out[at - 1] = count | ints[table + coding.STAGE] << 5
+            out[at - 1] = count | ints[table + STAGE] << 5
             move(out, at, raw, start, size)
             at += size
         start += size
     return at
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
     """Put the tables that were fitted into TABLE, a row of ``coding``'s for each plane."""
-    planes, row, before = ints[HOW + PLANES], np.int64(0), np.int64(0)
+    planes, row, before = ints[PLANES], np.int64(0), np.int64(0)
     for p in range(planes):
-        table, count = TABLE + coding.COLUMNS * p, ints[REPORT + 7 * p + COUNT]
-        for k in range(coding.COLUMNS):
+        table, count = TABLE + COLUMNS * p, ints[REPORT + 7 * p + COUNT]
+        for k in range(COLUMNS):
             ints[table + k] = 0
-        ints[table + coding.WIDTH] = ints[PLACE + planes + p]
+        ints[table + WIDTH] = ints[PLACES + planes + p]
         if count == 0:
             continue
         top = np.int64(0)
@@ -189,15 +189,15 @@ def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
             top = max(top, ints[RAWS + 2 * k + 1])
         row += count
         after = ints[RAWS + 2 * row - 2]
-        ints[table + coding.TABLES], ints[table + coding.STAGE], ints[table + coding.TOP] = count, level[STAGE], top
-        ints[table + coding.ROW], ints[table + coding.RAW] = row - count, after - before if single else 0
-        ints[table + coding.WEIGHTS], ints[table + coding.LIMITS] = ints[REPORT + 7 * p + WAY], count - 1
-        ints[table + coding.LIMITS_AT] = GROUPS_MAX * p
+        ints[table + TABLES], ints[table + STAGE], ints[table + TOP] = count, level[LEVEL_STAGE], top
+        ints[table + ROW], ints[table + RAW] = row - count, after - before if single else 0
+        ints[table + WEIGHTS], ints[table + LIMITS] = ints[REPORT + 7 * p + WAY], count - 1
+        ints[table + LIMITS_AT] = GROUPS_MAX * p
         before = after
     return before
 
 
-@njit(**INNER)
+@njit(inline="always", **DRIVER)
 def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder, seen, known):  # type: ignore[no-untyped-def]
     """Cut, split a sample, group its tiles, fit tables. DONE, UNKNOWN or DECLINED. Room and escapes are addresses."""
     width, tile = job[BYTES], job[TILE]
@@ -220,17 +220,18 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
         if varying & low != low or varying >> (8 * width - 1) != 1 or found[4]:
             some, exact = tiles, True
             call(survey, (source, n, tile, 1, magnitude, finer, far, tiles, base + 8 * FOUND, counted, 0))
-    if not cut(job, found, ors, some, counts, sampled, exact, ints[ENDS : ENDS + 4], ints[HOW : HOW + CUT]):
+    if not cut(job, found, ors, some, counts, sampled, exact, ints[ENDS : ENDS + 4], ints[:CUT]):
         return DECLINED
-    planes, layout = ints[HOW + PLANES], np.int64(0)
-    if n > PLAIN:
-        for p in range(planes - 1, -1, -1):
-            layout = layout << 4 | ints[PLACE + planes + p]
+    planes, layout = ints[PLANES], np.int64(0)
+    for p in range(planes - 1, -1, -1):
+        layout = layout << 4 | ints[PLACES + planes + p]
     ints[LAYOUT] = layout
-    if _address(known, layout, width) == 0:
+    if _address(known, layout if n > PLAIN else np.int64(0), width) == 0:
         return UNKNOWN
-    ints[SPLIT], ints[SPLIT + 1], ints[SPLIT + 2] = tile, ints[HOW + FOLD], ints[HOW + WINDOW]
-    ints[SPLIT + 3], ints[SPLIT + 4], ints[READY] = ints[HOW + SPAN], ints[HOW + CONSTANT], -1
+    if n <= PLAIN:
+        ints[LAYOUT] = 0
+    ints[SPLIT], ints[SPLIT + 1], ints[SPLIT + 2] = tile, ints[FOLD], ints[WINDOW]
+    ints[SPLIT + 3], ints[SPLIT + 4], ints[READY] = ints[SPAN], ints[CONSTANT], -1
     first, many = (n - RUN) // 2 // tile * tile, np.int64(RUN)
     if n <= 2 * RUN:
         first, many = np.int64(0), n
@@ -247,18 +248,18 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
     for t in range(0, n // size, taken):
         last = _split(job, ints, t * size, size, data, 0, data + SAMPLE_AT, data + SPARE_AT, escapes, size, known)
         if taken == 1:
-            if n <= job[CHUNK] and ints[HOW + DROPS] == 0:
+            if n <= job[CHUNK] and ints[DROPS] == 0:
                 ints[READY] = last
             at = SAMPLE_AT + ints[STARTS + planes - 1] + first
             again = n >= RUN_LEAST and repeats(bytes_[at : at + many], seen, counts)
         else:
             for p in range(planes):
-                ints[STARTS + p] = ints[PLACE + 2 * planes + p]
+                ints[STARTS + p] = ints[PLACES + 2 * planes + p]
     if again:
         return DECLINED
     rows = call(known[GROUPS], (
-        data + SAMPLE_AT, total, base + 8 * (PLACE + planes), planes, tile, looked, taken, level[TABLES], level[BELOW],
-        planes - 1, ints[HOW + SPAN], weights.ctypes.data, room, base + 8 * REPORT, base + 8 * LIMITS,
+        data + SAMPLE_AT, total, base + 8 * (PLACES + planes), planes, tile, looked, taken, level[MOST], level[BELOW],
+        planes - 1, ints[SPAN], weights.ctypes.data, room, base + 8 * REPORT, base + 8 * BOUNDS,
         data + CHOICE_AT, counted,
     ))  # fmt: skip
     if rows:
@@ -268,19 +269,19 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
     return DONE
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _room(job, ints, chunk):  # type: ignore[no-untyped-def]
     """Bytes of records that a job takes at most."""
-    planes, n, rows = ints[HOW + PLANES], job[SIZE] // job[BYTES], np.int64(0)
+    planes, n, rows = ints[PLANES], job[SIZE] // job[BYTES], np.int64(0)
     tiles, bound = (chunk + job[TILE] - 1) // job[TILE], 6 * (chunk // 64 + 16) + 4 * planes + 128
     for p in range(planes):
-        bound += chunk * ints[PLACE + planes + p] // 8 + tiles
-        rows += ints[TABLE + coding.COLUMNS * p + coding.TABLES]
+        bound += chunk * ints[PLACES + planes + p] // 8 + tiles
+        rows += ints[TABLE + COLUMNS * p + TABLES]
     raw = ints[RAWS + 2 * rows - 2] if rows else np.int64(0)
     return (n + chunk - 1) // chunk * (bound + 2 * tiles) + raw + 256
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _put_escapes(out, at, count, places, values):  # type: ignore[no-untyped-def]
     """Write a chunk's escapes; the offset behind them."""
     at = _little(out, at, count, 4)
@@ -291,16 +292,16 @@ def _put_escapes(out, at, count, places, values):  # type: ignore[no-untyped-def
     return at
 
 
-@njit(**INNER)
+@njit(**DRIVER)
 def _tell(row, first, stop, mark, begin, check, j):  # type: ignore[no-untyped-def]
     row[FIRST], row[STOP], row[HASH], row[BEGIN], row[CHECK], row[OF] = first, stop, mark, begin, check, j
 
 
-@njit(**INNER)
+@njit(inline="always", **DRIVER)
 def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, until, known, out, spans, chunks):  # type: ignore[no-untyped-def]
     """Write the records of a planned job. DONE, DECLINED or FULL. Sums is an address."""
-    width, tile, planes, escaping = job[BYTES], job[TILE], ints[HOW + PLANES], ints[HOW + ESCAPES]
-    n, base, data, dropping = job[SIZE] // width, ints.ctypes.data, bytes_.ctypes.data, ints[HOW + DROPS]
+    width, tile, planes, escaping = job[BYTES], job[TILE], ints[PLANES], ints[ESCAPES]
+    n, base, data, dropping = job[SIZE] // width, ints.ctypes.data, bytes_.ctypes.data, ints[DROPS]
     chunk = min(job[CHUNK], n)
     count, begin, row = (n + chunk - 1) // chunk, ints[AT], ints[ROWS]
     single, most = count == 1, escaping * (chunk // 64 + 16)
@@ -335,13 +336,13 @@ def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, unt
             at = _put_escapes(out, at, found, escapes, escapes[SAMPLE_MAX:].view(np.uint16))
         call(known[CODING], (
             0, base + 8 * TABLE, planes, elements, tile, drops, dropped, from_, total, base + 8 * STARTS,
-            encoder.ctypes.data, base + 8 * LIMITS, weights.ctypes.data, out.ctypes.data, out.size, at,
-            data + CHOICE_AT, sums, data + WORK_AT, base + 8 * NUMBERS, base + 8 * CODED, known.ctypes.data,
+            encoder.ctypes.data, base + 8 * BOUNDS, weights.ctypes.data, out.ctypes.data, out.size, at,
+            data + CHOICE_AT, sums, data + WORK_AT, base + 8 * CODING_AT, base + 8 * CODED, known.ctypes.data,
         ))  # fmt: skip
-        at = ints[NUMBERS + coding.END]
+        at = ints[CODING_END]
         for p in range(planes):
             ints[STORED + p] += ints[CODED + 2 * p + 1]
-            if ints[TABLE + coding.COLUMNS * p + coding.TABLES] and ints[CODED + 2 * p] > 1:
+            if ints[TABLE + COLUMNS * p + TABLES] and ints[CODED + 2 * p] > 1:
                 used |= np.int64(1) << p
         _tell(chunks[row + c], first * width, (first + elements) * width, mark, record, at, j)
         if not single:
@@ -352,9 +353,9 @@ def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, unt
         return DECLINED
     tables, unused, start = np.int64(0), np.int64(0), np.int64(0)
     for p in range(planes):
-        table = TABLE + coding.COLUMNS * p
-        if ints[table + coding.TABLES]:
-            stop = ints[RAWS + 2 * (ints[table + coding.ROW] + ints[table + coding.TABLES] - 1)]
+        table = TABLE + COLUMNS * p
+        if ints[table + TABLES]:
+            stop = ints[RAWS + 2 * (ints[table + ROW] + ints[table + TABLES] - 1)]
             if (used >> p) & 1:
                 tables += stop - start
             else:
@@ -380,13 +381,13 @@ def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, unt
     rest = np.int64(0)
     for p in range(planes - 1):
         rest += ints[STORED + p]
-    spans[j, TOTAL], spans[j, RECORD], spans[j, RAW] = at - begin, end + 8 - begin, tables
+    spans[j, TOTAL], spans[j, RECORD], spans[j, TABLE_BYTES] = at - begin, end + 8 - begin, tables
     spans[j, SYMBOL], spans[j, REST] = ints[STORED + planes - 1], rest
     ints[AT], ints[ROWS] = at, row + count
     return DONE
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False, error_model="numpy")
 def encode(  # type: ignore[no-untyped-def]
     jobs, level, ints, counts, tiles, bytes_, escapes, encoder, weights, seen, known, given, until, out, spans, chunks
 ):
@@ -411,11 +412,11 @@ def encode(  # type: ignore[no-untyped-def]
             )
             if status != DONE:
                 return status
-            if ints[HOW + DROPS]:
-                planes = ints[HOW + PLANES]
+            if ints[DROPS]:
+                planes = ints[PLANES]
                 for t in range((job[SIZE] // job[BYTES] + job[TILE] - 1) // job[TILE]):
                     k = np.int64(0)  # planes that end at or below its zeros
-                    while k < planes - 1 and ints[PLACE + k] + ints[PLACE + planes + k] <= np.int64(ors[t]):
+                    while k < planes - 1 and ints[PLACES + k] + ints[PLACES + planes + k] <= np.int64(ors[t]):
                         k += 1
                     bytes_[t] = k
                 ints[PLANNED] = 1

@@ -15,6 +15,7 @@ from codec.kernels.native import address_of
 
 #: Of functions that only kernels call: what it takes to call them from Python is not compiled (and they must not be).
 INNER: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+DRIVER: Any = INNER | {"_nrt": False, "error_model": "numpy"}
 
 #: Fractional bits of LOG2.
 POINT = 12
