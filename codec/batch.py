@@ -17,6 +17,7 @@ from codec.dtypes import DType
 from codec.encode import EncodedSpan, drops_payload, encode_span
 from codec.kernels import coding, cuts, groups, huffman, huffman_codes, planes, rans, statistics, tables
 from codec.kernels import spans as kernel
+from codec.kernels.native import place
 from codec.memory import kept
 from codec.planner.fields import cut_planes
 from codec.planner.groups import WEIGHTS
@@ -104,22 +105,30 @@ def _room() -> _Room:
 
 
 @lru_cache(4096)
-def _job(dtype: DType | None, shape: tuple[int, ...], size: int, level: str, candidates: tuple[int, ...]) -> Any:
+def _row(dtype: DType, shape: tuple[int, ...], size: int, candidates: tuple[int, ...]) -> tuple[int, ...] | None:
     """A row of jobs but for its first column; None for what is always coded the other way."""
-    if dtype is None or not dtype.exponent_bits or level == "max" or config.DISABLE_JIT:
-        return None
     width = 4 if dtype.name == "C64" else dtype.bits // 8
     if width not in (2, 4) or size % width or not size:
         return None
-    if dtype.name == "C64":
-        shape = (*shape, 2)
     single = dtype.name == "F32"
-    tile = tile_for(shape, size // width)
+    tile = tile_for((*shape, 2) if dtype.name == "C64" else shape, size // width)
     return (
         size, dtype.code, width, dtype.exponent_bits, dtype.mantissa_bits,
         HALF_MANTISSA if single else max(candidates), sum(1 << k for k in candidates),
         HALF_MANTISSA if single else -1, tile, chunk_for(tile, width),
     )  # fmt: skip
+
+
+def job_of(piece: Any, level: Level) -> tuple[int, ...] | None:
+    """What the kernel is to be told of a piece, None if it is none for it: floats, below level max."""
+    dtype = piece.dtype
+    if dtype is None or not dtype.exponent_bits or level.probe:
+        return None
+    row = _row(dtype, piece.shape, piece.data.size, level.mantissa[dtype.exponent_bits])
+    if row is None:
+        return None
+    address = place(piece.data)
+    return (address, *row) if address % row[2] == 0 else None
 
 
 @dataclass(slots=True)
@@ -132,16 +141,8 @@ class Batch:
 
 def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
     """Code pieces, each into records that depend on nothing else, in ``out`` as far as it goes."""
-    rows: list[Any] = []
-    for p in pieces:
-        row = None
-        if p.dtype is not None:
-            row = _job(p.dtype, p.shape, p.data.size, level.name, level.mantissa.get(p.dtype.exponent_bits, ()))
-        if row is not None:
-            address = p.data.__array_interface__["data"][0]
-            row = (address, *row) if address % row[2] == 0 else None
-        rows.append(row)
-    writer = _Writer(level, out)
+    rows: list[Any] = [None if config.DISABLE_JIT else job_of(p, level) for p in pieces]
+    writer = Writer(level, out)
     k = 0
     while k < len(pieces):
         stop = k
@@ -155,7 +156,7 @@ def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
     return writer.done()
 
 
-class _Writer:
+class Writer:
     """Puts the records of spans one behind the other."""
 
     def __init__(self, level: Level, out: Bytes) -> None:
@@ -180,9 +181,9 @@ class _Writer:
             self.done()
             self.out, self.at = stored, 0  # full: each span that follows is a part of its own
         else:
-            place = self.out[self.at : self.at + stored.size]
-            if stored.__array_interface__["data"] != place.__array_interface__["data"]:
-                place[:] = stored
+            here = self.out[self.at : self.at + stored.size]
+            if place(stored) != place(here):
+                here[:] = stored
         self.spans.append(span)
         self.at += stored.size
 
@@ -209,7 +210,8 @@ class _Writer:
 
     def _seal(self, pieces: list[Any], found: list[list[int]], chunks: list[list[int]]) -> None:
         """Fill in hashes and checks."""
-        bytes_, original, last = memoryview(self.out), None, -1  # type: ignore[arg-type]
+        bytes_, last = memoryview(self.out), -1  # type: ignore[arg-type]
+        original = bytes_
         sizes: list[int] = []
         lists: list[list[int]] = []
         for first, stop, mark, begin, check, j in chunks:

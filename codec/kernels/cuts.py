@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.statistics import choose_symbol
-from codec.kernels.tables import DRIVER, INNER
+from codec.kernels.tables import DRIVER
 
 #: Columns of a job, int64: where a span's bytes lie and how many there are; its type's number on the wire, bytes,
 #: exponent and mantissa bits; the mantissa bits to count, and those to choose from (a bit for each number); the number

@@ -135,7 +135,12 @@ def fit_address() -> int:
     """The address of ``fit_all`` for kernels that call it, as in codec.kernels.tables; ``scale`` does not matter."""
 
     def fit_at(counts, rows, scale, encoder, raw, ends):  # type: ignore[no-untyped-def]
-        fit_all(carray(counts, (rows, 256)), carray(encoder, rows * 256), carray(raw, rows * RAW_MAX), carray(ends, (rows, 2)))
+        fit_all(
+            carray(counts, (rows, 256)),
+            carray(encoder, rows * 256),
+            carray(raw, rows * RAW_MAX),
+            carray(ends, (rows, 2)),
+        )
         return 0
 
     return address_of(fit_at, FIT_AT)

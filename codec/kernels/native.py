@@ -53,7 +53,7 @@ def _prototype(count: int) -> Any:
 
 
 def invoke(address: int, *args: int) -> int:
-    """``call`` from Python, which takes some microseconds: what kernels call need not be compiled for Python as well."""
+    """``call`` from Python, in some microseconds: what kernels call need not be compiled for Python as well."""
     if config.DISABLE_JIT:
         return int(_PYTHON[address](*args))
     return int(_prototype(len(args))(address)(*args))

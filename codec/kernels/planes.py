@@ -91,8 +91,8 @@ def numbers(tile: int, fold: int, window: int, span: int, constant: int) -> NDAr
     return np.array([tile, fold, window, span, constant], np.uint64).view(np.int64)
 
 
-#: Bytes ahead that a split has fetched. It reads a tile in up to 8 runs at once, too short for the processor to see that
-#: they go on: from memory it took 2.5 times as long without.
+#: Bytes ahead that a split has fetched. It reads a tile in up to 8 runs at once, too short for the processor to see
+#: that they go on: from memory it took 2.5 times as long without.
 _AHEAD: Final = 1 << 13
 
 

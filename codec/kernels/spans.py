@@ -12,17 +12,37 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from codec.kernels.coding import (
+from codec.kernels.coding import (  # isort: skip
     COLUMNS, END, LIMITS, LIMITS_AT, NUMBERS, RAW, ROW, STAGE, TABLES, TOP, WEIGHTS, WIDTH, put_varint,
 )  # fmt: skip
 from codec.kernels.cuts import (
-    ADDRESS, BYTES, CHUNK, CODE, CONSTANT, CUT, DROPS, ESCAPES, EXPONENT, FINEST, FOLD, MANTISSA, PLACES, PLANES,
-    PLANES_MAX, SIZE, SPAN, TILE, WINDOW, WINDOWED, cut, step_of,
+    ADDRESS,
+    BYTES,
+    CHUNK,
+    CODE,
+    CONSTANT,
+    CUT,
+    DROPS,
+    ESCAPES,
+    EXPONENT,
+    FINEST,
+    FOLD,
+    MANTISSA,
+    PLACES,
+    PLANES,
+    PLANES_MAX,
+    SIZE,
+    SPAN,
+    TILE,
+    WINDOW,
+    WINDOWED,
+    cut,
+    step_of,
 )  # fmt: skip
 from codec.kernels.groups import COUNT, GROUPS_MAX, WAY
 from codec.kernels.native import call, move
 from codec.kernels.statistics import repeats
-from codec.kernels.tables import DRIVER, INNER, RAW_MAX
+from codec.kernels.tables import DRIVER, RAW_MAX
 
 #: Why ``encode`` returns: all jobs are done; the address of a split or survey is missing (``ints`` at LAYOUT and BYTES
 #: says of which); the caller is to give the drops of each chunk; this job is for the other way; ``out`` is full.
@@ -35,8 +55,9 @@ LEVEL_STAGE, MOST, SAMPLE, BELOW, LEVEL = range(5)
 #: from SPLITS on triples: layout, bytes of an element, address of that split.
 CODERS, CODING, GROUPS, FITS, SURVEYS, SPLITS = 0, 2, 3, 4, 5, 10
 
-#: ``ints``: the cut (see codec.kernels.cuts); the job done next, and whether it is planned; position in ``out``; rows of
-#: ``chunks``; code of the layout; escapes of the whole span if its planes are those of the sample, else -1. Then where the planes begin; what the other kernels take and leave: ``coding``'s numbers, found by a survey, those of a
+#: ``ints``: the cut (see codec.kernels.cuts); the job done next, and whether it is planned; position in ``out``; rows
+#: of ``chunks``; code of the layout; escapes of the whole span if its planes are those of the sample, else -1. Then
+#: where the planes begin; what the other kernels take and leave: ``coding``'s numbers, found by a survey, those of a
 #: split, two of 4 and 2 columns a plane; a table of what is coded how; limits; ends of tables.
 JOB_AT, PLANNED, AT, ROWS, LAYOUT, READY, STARTS = range(CUT, CUT + 7)
 CODING_AT: Final = STARTS + PLANES_MAX + 1
@@ -130,8 +151,8 @@ def _split(job, ints, first, elements, drops, tiles, out, spare, escapes, room, 
         ints[PLACES + 2 * planes + p] = ints[STARTS + p]
     source = job[ADDRESS] + first * job[BYTES]
     return call(_address(known, ints[LAYOUT], job[BYTES]), (
-        np.int64(ints[LAYOUT] == 0), source, elements, base + 8 * SPLIT, drops, tiles, base + 8 * PLACES, planes, out, np.int64(1) << 40, spare,
-        escapes, escapes + 4 * SAMPLE_MAX, room,
+        np.int64(ints[LAYOUT] == 0), source, elements, base + 8 * SPLIT, drops, tiles, base + 8 * PLACES, planes, out,
+        np.int64(BYTES_SIZE), spare, escapes, escapes + 4 * SAMPLE_MAX, room,
     ))  # fmt: skip
 
 
@@ -329,7 +350,9 @@ def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, unt
         from_, found = data + SAMPLE_AT, ints[READY]
         if found < 0:
             from_ = data + PIECES_AT
-            found = _split(job, ints, first, elements, drops, dropped, from_, data + SPARE_AT, escapes.ctypes.data, most, known)
+            found = _split(
+                job, ints, first, elements, drops, dropped, from_, data + SPARE_AT, escapes.ctypes.data, most, known
+            )
         if found < 0 or found > most:
             return DECLINED
         if escaping:
@@ -423,8 +446,8 @@ def encode(  # type: ignore[no-untyped-def]
                 return GIVE
         ints[PLANNED] = 0
         status = _code(
-            j, job, ints, bytes_, escapes, base + 32 * TILES_MAX + 2048, weights, encoder, raw, given, until, known, out,
-            spans, chunks,
+            j, job, ints, bytes_, escapes, base + 32 * TILES_MAX + 2048, weights, encoder, raw, given, until, known,
+            out, spans, chunks,
         )  # fmt: skip
         if status != DONE:
             return status

@@ -19,7 +19,7 @@ TABLE_BITS = 3
 
 #: Words that ``repeats`` remembers.
 SEEN_BITS: Final = 11
-_HASH: Final = np.uint64(0x9E3779B97F4A7C15)
+_HASH_LOW, _HASH_HIGH, _LOW = np.uint64(0x9E3779B1), np.uint64(0x85EBCA6B), np.uint64(0xFFFFFFFF)
 
 
 @njit(nogil=True, cache=True)
@@ -81,11 +81,12 @@ def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     for i in range(symbols.size):
         word = (word >> np.uint64(8)) | (np.uint64(symbols[i]) << np.uint64(56))
         held = word >> down
-        at = (held * _HASH) >> np.uint64(64 - SEEN_BITS)
+        mixed = (held & _LOW) * _HASH_LOW ^ (held >> np.uint64(32)) * _HASH_HIGH
+        at = (mixed & _LOW) >> np.uint64(32 - SEEN_BITS)
         found += np.int64(seen[at] == held)
         if i & 3 == 0:
             seen[at] = held
-    return found * 64 >= symbols.size
+    return found * 128 >= symbols.size
 
 
 @njit(**INNER)

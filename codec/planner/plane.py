@@ -43,7 +43,8 @@ class Sample:
     """The planes (of ``widths`` bits) of some tiles of a span, 1 in ``scale``, one behind the other in ``data``.
 
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
-    ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of the last plane, 0 if it has no symbols.
+    ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
+    the last plane, 0 if it has no symbols.
     """
 
     data: Bytes
@@ -88,9 +89,9 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     work = working("groups", 32 * tiles + 2048)
     limits = room.limits
     rows = invoke(
-        kernel.address(), place(s.data), s.data.size, place(s.widths), planes, s.tile, s.elements, s.scale, level.tables,
-        level.entropy_below, planes - 1 if s.span else -1, s.span, place(_WEIGHTS), place(work), place(room.report),
-        place(limits), place(work) + 24 * tiles + 2048, place(room.counts),
+        kernel.address(), place(s.data), s.data.size, place(s.widths), planes, s.tile, s.elements, s.scale,
+        level.tables, level.entropy_below, planes - 1 if s.span else -1, s.span, place(_WEIGHTS), place(work),
+        place(room.report), place(limits), place(work) + 24 * tiles + 2048, place(room.counts),
     )  # fmt: skip
     report = room.report[:planes].tolist()
     tables: list[Any] = []
@@ -104,7 +105,11 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     for p, (size, _, looked, bits, count, way, _) in enumerate(report):
         field = "bytes" if not s.span else "symbol" if p == planes - 1 else "rest"
         zstd = 0
-        if size and s.probed and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST):
+        if (
+            size
+            and s.probed
+            and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST)
+        ):
             if runs is None:
                 runs = s.runs()
             zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)
