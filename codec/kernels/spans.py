@@ -386,8 +386,10 @@ def _code(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given, unt
             start = stop
     if unused:  # the record is written again without them
         moved = body - _head(job, ints, raw, used, out, begin + 5) - (0 if single else 8)
-        for k in range(body, at):
-            out[k - moved] = out[k]
+        for k in range(body, at, 1 << 20):
+            size = min(at - k, np.int64(1 << 20))
+            move(bytes_, WORK_AT, out, k, size)
+            move(out, k - moved, bytes_, WORK_AT, size)
         for c in range(row, row + count):
             chunks[c, HASH] -= moved
             chunks[c, CHECK] -= moved
