@@ -16,6 +16,7 @@ from codec.container.index import SpanEntry
 from codec.dtypes import DType
 from codec.encode import EncodedSpan, drops_payload, encode_span
 from codec.kernels import coding, cuts, groups, huffman, huffman_codes, planes, rans, statistics, tables
+from codec.kernels import span_records as names
 from codec.kernels import spans as kernel
 from codec.kernels.native import place
 from codec.memory import kept
@@ -55,12 +56,12 @@ class _Known:
     def get(self) -> NDArray[np.int64]:
         with self._lock:
             if self._array is None:
-                found = np.zeros(kernel.SPLITS, np.int64)
+                found = np.zeros(names.SPLITS, np.int64)
                 if self._stage == HUFFMAN:
-                    found[kernel.CODERS + 1], found[kernel.FITS] = huffman.encode_address(), huffman_codes.fit_address()
+                    found[names.CODERS + 1], found[names.FITS] = huffman.encode_address(), huffman_codes.fit_address()
                 else:
-                    found[kernel.CODERS], found[kernel.FITS] = rans.encode_address(), tables.fit_address()
-                found[kernel.CODING], found[kernel.GROUPS] = coding.address(), groups.address()
+                    found[names.CODERS], found[names.FITS] = rans.encode_address(), tables.fit_address()
+                found[names.CODING], found[names.GROUPS] = coding.address(), groups.address()
                 self._array = found
             return self._array
 
@@ -70,7 +71,7 @@ class _Known:
         with self._lock:
             if layout < 0:
                 known = known.copy()
-                known[kernel.SURVEYS + width] = statistics.survey_address(width)
+                known[names.SURVEYS + width] = statistics.survey_address(width)
             else:
                 widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
                 found = planes.split_address(planes.code_of(widths), width)
@@ -85,14 +86,14 @@ class _Room:
     """What the kernel works in and answers with, one for each thread."""
 
     def __init__(self) -> None:
-        self.ints = np.zeros(kernel.INTS, np.int64)
+        self.ints = np.zeros(names.INTS, np.int64)
         self.counts = np.zeros(groups.GROUPS_MAX * (cuts.PLANES_MAX + 3) * 256, np.int64)
-        self.tiles = np.zeros(5 * kernel.TILES_MAX + 256, np.int64)
-        self.bytes = np.empty(kernel.BYTES_SIZE, np.uint8)
-        self.escapes = np.empty(kernel.SAMPLE_MAX * 3 // 2, np.uint32)
+        self.tiles = np.zeros(5 * names.TILES_MAX + 256, np.int64)
+        self.bytes = np.empty(names.BYTES_SIZE, np.uint8)
+        self.escapes = np.empty(names.SAMPLE_MAX * 3 // 2, np.uint32)
         self.encoder = np.empty(cuts.PLANES_MAX * groups.GROUPS_MAX * 256, np.uint32)
         self.seen = np.empty(1 << statistics.SEEN_BITS, np.uint64)
-        self.chunks = np.zeros((_CHUNKS, kernel.CHUNK_COLUMNS), np.int64)
+        self.chunks = np.zeros((_CHUNKS, names.CHUNK_COLUMNS), np.int64)
         self.until = np.zeros(_CHUNKS, np.int64)
 
 
@@ -190,22 +191,22 @@ class Writer:
     def quick(self, pieces: list[Any], rows: list[Any]) -> int:
         """Code pieces with the kernel; how many it has coded before it declined one."""
         room, jobs = _room(), np.array(rows, np.int64)
-        ints, found = room.ints, np.empty((len(rows), kernel.SPAN_COLUMNS), np.int64)
-        ints[kernel.JOB_AT], ints[kernel.PLANNED], ints[kernel.AT], ints[kernel.ROWS] = 0, 0, self.at, 0
+        ints, found = room.ints, np.empty((len(rows), names.SPAN_COLUMNS), np.int64)
+        ints[names.JOB_AT], ints[names.PLANNED], ints[names.AT], ints[names.ROWS] = 0, 0, self.at, 0
         given = _NO_BYTES
         while True:
             why = kernel.encode(
                 jobs, self.how, ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, _WEIGHTS,
                 room.seen, self.known.get(), given, room.until, self.out, found, room.chunks,
             )  # fmt: skip
-            at = int(ints[kernel.JOB_AT])
-            if why == kernel.UNKNOWN:
-                self.known.add(_wanted(int(ints[kernel.LAYOUT]), rows[at]), rows[at][cuts.BYTES])
-            elif why == kernel.GIVE:
+            at = int(ints[names.JOB_AT])
+            if why == names.UNKNOWN:
+                self.known.add(_wanted(int(ints[names.LAYOUT]), rows[at]), rows[at][cuts.BYTES])
+            elif why == names.GIVE:
                 given = _given(room, rows[at])
             else:
                 break
-        self._seal(pieces, found[:at].tolist(), room.chunks[: int(ints[kernel.ROWS])].tolist())
+        self._seal(pieces, found[:at].tolist(), room.chunks[: int(ints[names.ROWS])].tolist())
         return at
 
     def _seal(self, pieces: list[Any], found: list[list[int]], chunks: list[list[int]]) -> None:
@@ -233,7 +234,7 @@ class Writer:
 
 def _wanted(layout: int, row: Any) -> int:
     """The layout whose split is to be compiled for a job: any will do for a small one, so the one most others have."""
-    if layout < 0 or row[cuts.SIZE] > kernel.PLAIN * row[cuts.BYTES]:
+    if layout < 0 or row[cuts.SIZE] > names.PLAIN * row[cuts.BYTES]:
         return layout
     high = row[cuts.MANTISSA] - row[cuts.CANDIDATES].bit_length() + 2
     widths = [width for _, width in cut_planes(0, high)] + [8]

@@ -13,7 +13,7 @@ from codec.dtypes import DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
-from codec.kernels.spans import RUN, RUN_LEAST
+from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.planner import fields
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes

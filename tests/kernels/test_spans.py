@@ -11,7 +11,8 @@ from numba import config
 from codec import batch
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
-from codec.kernels import spans, statistics
+from codec.kernels import statistics
+from codec.kernels.span_records import RUN
 from codec.planner.levels import level_of
 
 Shape = tuple[int, ...]
@@ -162,7 +163,7 @@ def test_repeats(seed: int, most: int, period: int, n: int) -> None:
 def test_what_repeats_is_found_and_noise_is_not() -> None:
     rng = np.random.default_rng(9)
     seen, counts = np.zeros(1 << statistics.SEEN_BITS, np.uint64), np.zeros(256, np.int64)
-    noise = rng.normal(30, 1.5, spans.RUN).astype(np.uint8)
+    noise = rng.normal(30, 1.5, RUN).astype(np.uint8)
     assert not statistics.repeats(noise, seen, counts)
     noise[4000:4600] = noise[100:700]
     assert statistics.repeats(noise, seen, counts)
