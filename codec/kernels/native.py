@@ -14,7 +14,7 @@ from typing import Any, Final
 from llvmlite import ir
 from numba import cfunc, config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 #: The functions behind "addresses" when nothing is compiled.
 _PYTHON: Final[list[Callable[..., int]]] = []
@@ -75,9 +75,6 @@ def _call(typing, address, args):  # type: ignore[no-untyped-def]
     return types.int64(types.int64, args), codegen
 
 
-overload(call)(lambda address, args: lambda address, args: _call(address, args))
-
-
 def move(out: Any, at: Any, src: Any, start: Any, size: Any) -> Any:
     """out[at:at + size] = src[start:start + size], of bytes that do not overlap; the caller has checked the bounds.
 
@@ -99,4 +96,7 @@ def _move(typing, out, at, src, start, size):  # type: ignore[no-untyped-def]
     return types.void(out, types.int64, src, types.int64, types.int64), codegen
 
 
-overload(move)(lambda out, at, src, start, size: lambda out, at, src, start, size: _move(out, at, src, start, size))
+if (
+    not config.DISABLE_JIT
+):  # in place of an overload, which is compiled on its own for each list of types: a second in all
+    call, move = _call, _move
