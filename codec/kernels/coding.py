@@ -164,7 +164,7 @@ _U8, _I64, _U32 = types.CPointer(types.uint8), types.CPointer(types.int64), type
 
 @cache
 def address() -> int:
-    """The address of ``encode`` for kernels that call it, for planes of which zstd is tried for none.
+    """The address of ``encode`` for those that call it.
 
     int64 f(p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, out, room,
     at, choice, sums, work, numbers, report, known), each an int64. ``dropped`` is the size of ``drops``, ``size`` that
