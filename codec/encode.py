@@ -15,13 +15,14 @@ from codec.container.index import SpanEntry
 from codec.dtypes import DType
 from codec.kernels import coding as kernel
 from codec.kernels import huffman, rans
+from codec.kernels.native import invoke, place
 from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, plan_span
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
 from codec.planner.span import OPAQUE_SPAN, room_for, split
 from codec.stages import layout, plain
-from codec.stages.geometry import Bytes, read_only, view, working
+from codec.stages.geometry import Bytes, view, working
 from codec.stages.huffman import HUFFMAN
 from codec.wire import varint
 
@@ -174,7 +175,7 @@ class _Coder:
         self.put(xxh3_64_intdigest(self.source[first:stop].data).to_bytes(8, "little"))
         drops = plan.drops(number * lay.chunk // lay.tile, -(-elements // lay.tile))
         if lay.drops:
-            self.put(_drops(drops))
+            self.put(drops_payload(drops))
         if self.whole:
             pieces, starts = self.source, np.array([first, behind], np.int64)
         else:
@@ -198,16 +199,18 @@ class _Coder:
         choice, sums = working("choice", self.tiles), working("sums", 8 * self.tiles).view(np.int64)
         largest = int((starts[1:] - starts[:-1]).max(initial=0))
         work, numbers = working("words", 2 * largest + 64), working("numbers", 8 * kernel.NUMBERS).view(np.int64)
-        data, p, report = read_only(pieces), 0, self.report
+        p, report = 0, self.report
         while p < count:
-            p = kernel.encode(
-                p, self.table, elements, self.layout.tile, drops, data, starts, self.entries, self.limits, _WEIGHTS,
-                self.out, self.at, choice, sums, work, numbers, report, self.addresses,
+            p = invoke(
+                kernel.address(), p, place(self.table), count, elements, self.layout.tile, place(drops), drops.size,
+                place(pieces), pieces.size, place(starts), place(self.entries), place(self.limits), place(_WEIGHTS),
+                place(self.out), self.out.size, self.at, place(choice), place(sums), place(work), place(numbers),
+                place(report), place(self.addresses),
             )  # fmt: skip
             self.at = int(numbers[kernel.END])
             if p < count:
                 begin = int(numbers[kernel.BEGIN])
-                packed = plain.encode_zstd(data[starts[p] : starts[p + 1]], self.plan.planes[p].zstd)
+                packed = plain.encode_zstd(pieces[starts[p] : starts[p + 1]], self.plan.planes[p].zstd)
                 if len(packed) < report[p, 1] + self.table[p, kernel.RAW] * (
                     report[p, 0] == self.table[p, kernel.STAGE]
                 ):
@@ -222,8 +225,12 @@ class _Coder:
                 self.used.add(k)
 
 
-def _drops(drops: Bytes) -> bytes:
+def drops_payload(drops: Bytes) -> bytes:
+    """How many planes each tile of a chunk drops, as a stage: its number, then the payload."""
     if (drops == drops[0]).all() if drops.size else True:
         return bytes((plain.CONSTANT, drops[0] if drops.size else 0))
+    pair = plain.encode_pair(drops)
+    if pair is not None:
+        return bytes((plain.PAIR,)) + pair
     packed = plain.encode_zstd(drops, 19)
     return bytes((plain.ZSTD,)) + packed if len(packed) < drops.size else bytes((plain.STORED,)) + drops.tobytes()

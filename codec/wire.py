@@ -15,8 +15,14 @@ from codec.errors import CorruptFileError
 VARINT_BYTES_MAX: Final = 10
 
 
+#: The spelling of small numbers, which most are.
+_SMALL: Final = tuple(bytes((k,)) for k in range(128))
+
+
 def varint(value: int) -> bytes:
     """Unsigned LEB128, shortest spelling."""
+    if 0 <= value < 128:
+        return _SMALL[value]
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)

@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from codec.batch import Batch, encode
 from codec.container import index as indexes
 from codec.container import records
 from codec.dtypes import DTYPES, DType
-from codec.encode import EncodedSpan, encode_span, span_bytes
+from codec.encode import EncodedSpan, span_bytes
 from codec.engine import in_order, thread_count
 from codec.errors import SourceChangedError
 from codec.planner.levels import Level, level_of
@@ -182,7 +183,7 @@ def write(
 
     rooms: deque[Bytes] = deque()  # of batches that are written, for those to come
 
-    def work(batch: list[_Piece]) -> tuple[list[_Piece], list[EncodedSpan | None], Bytes]:
+    def work(batch: list[_Piece]) -> tuple[list[_Piece], Batch, Bytes]:
         if room is not None and workers == 1:
             out = room()
         else:
@@ -193,26 +194,22 @@ def write(
                 out = _NO_ROOM
             if out.size < size:
                 out = np.empty(size + size // 8 + 8192 * len(batch), np.uint8)
-        spans: list[EncodedSpan | None] = []
-        at = 0
-        for p in batch:
-            span = encode_span(p.data, p.dtype, p.shape, lev, out[at:]) if p.data.size else None
-            at += span.stored.size if span is not None else 0
-            spans.append(span)
-        return batch, spans, out
+        return batch, encode([p for p in batch if p.data.size], lev, out), out
 
     try:
         put(records.header())
         opened: _Open | None = None
         pieces = _pieces(original, segments, name, sha, original.size)
-        batches = _batches(pieces, _BATCH if workers > 1 else 1)
-        for batch, spans, out in in_order(batches, work, workers):
-            for piece, span in zip(batch, spans, strict=True):
+        batches = _batches(pieces, _BATCH)
+        for batch, coded, out in in_order(batches, work, workers):
+            for part in coded.parts:
+                put(part)
+            spans = iter(coded.spans)
+            for piece in batch:
+                span = next(spans) if piece.data.size else None
                 opened = _enter(index, opened, piece, span)
-                if span is None:
-                    continue
-                put(span.stored)
-                totals.add(piece, span)
+                if span is not None:
+                    totals.add(piece, span)
             if room is None or workers > 1:
                 rooms.append(out)
             if progress is not None:

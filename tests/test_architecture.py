@@ -33,7 +33,7 @@ FLOORS = (
     ("codec.container",),
     ("codec.sources",),
     ("codec.planner",),
-    ("codec.encode", "codec.decode", "codec.bulk"),
+    ("codec.encode", "codec.batch", "codec.decode", "codec.bulk"),
     (
         "codec.reader",
         "codec.recovery",
@@ -54,7 +54,7 @@ FLOORS = (
 FOLDERS = ("codec", "hub", "format_spec", "tests", "bench")
 
 # What nothing may reach that only reads.
-ENCODER = ("codec.encode", "codec.planner", "codec.sources", "codec.writer")
+ENCODER = ("codec.encode", "codec.batch", "codec.planner", "codec.sources", "codec.writer")
 
 # Rooms that know even less than their floor allows.
 NEVER = {
@@ -64,6 +64,7 @@ NEVER = {
     "codec.storage": ("codec.kernels", "codec.container"),
     "codec.access": ("codec.kernels", "codec.stages", "codec.container"),
     "codec.encode": ("codec.decode",),
+    "codec.batch": ("codec.decode",),
     "codec.decode": ENCODER,
     "codec.bulk": ENCODER,
     "codec.reader": ENCODER,

@@ -23,6 +23,7 @@ from codec.limits import (
     SPAN_BYTES_MAX,
     TENSORS_MAX,
 )
+from codec.memory import kept
 from codec.wire import Cursor, text, varint
 
 _RECORD_MAX = RECORD_BODY_MAX + FRAME_BYTES
@@ -73,6 +74,14 @@ class Index:
         return original, stored
 
 
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    """This thread's: making one of level 19 takes half a millisecond."""
+    held: zstandard.ZstdCompressor | None = kept().get(("index", level))
+    if held is None:
+        held = kept()["index", level] = zstandard.ZstdCompressor(level=level)
+    return held
+
+
 def encode(index: Index) -> bytes:
     """Body of the index record."""
     out = [varint(index.original), bytes((1,)) + index.sha256 if index.sha256 else b"\0"]
@@ -84,7 +93,7 @@ def encode(index: Index) -> bytes:
         out += [text(t.name), bytes((DTYPES[t.dtype].code,)), varint(len(t.shape)), *map(varint, t.shape)]
         out += [varint(t.first), varint(t.spans)]
     plain = b"".join(out)
-    packed = zstandard.ZstdCompressor(level=19 if len(plain) < 1 << 20 else 9).compress(plain)
+    packed = _compressor(19 if len(plain) < 1 << 20 else 9).compress(plain)
     smaller = len(packed) < len(plain) <= INDEX_RATIO_MAX * len(packed) + INDEX_FREE_BYTES
     return bytes((int(smaller),)) + varint(len(plain)) + (packed if smaller else plain)
 

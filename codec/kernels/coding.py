@@ -6,12 +6,13 @@ calls.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types
 
-from codec.kernels.native import call, move
+from codec.kernels.native import address_of, call, move
 from codec.kernels.statistics import choose, tile_sums
 from codec.kernels.tables import pack_choice
 
@@ -27,7 +28,8 @@ _SIZES, _STATES = 4, 8
 
 
 @njit(nogil=True)
-def _put_varint(out, at, value):  # type: ignore[no-untyped-def]
+def put_varint(out, at, value):  # type: ignore[no-untyped-def]
+    """Write a number as FORMAT.md spells it to out[at:]; the offset behind it."""
     while value > 127:
         out[at] = value & 127 | 128
         value >>= 7
@@ -60,7 +62,7 @@ def _same(piece):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
     """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most."""
     count, stage = plan[TABLES], plan[STAGE]
@@ -82,7 +84,7 @@ def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbe
         words = (room - found) >> 1
         if _varint_size(words) + written + packed + 4 * lanes + 2 * words >= most:
             return -1
-        at = _put_varint(out, at, words)
+        at = put_varint(out, at, words)
         if written:
             out[at] = lanes
             at += 1
@@ -97,7 +99,7 @@ def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbe
         if length >= most:
             return -1
         for k in range(4):
-            at = _put_varint(out, at, sizes[k])
+            at = put_varint(out, at, sizes[k])
     out[at : at + packed] = 0
     if bits:
         pack_choice(choice[:tiles], bits, out[at : at + packed])
@@ -161,3 +163,35 @@ def encode(  # type: ignore[no-untyped-def]
         if plan[ZSTD]:
             return k
     return planes.shape[0]
+
+
+_U8, _I64, _U32 = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(types.uint32)
+
+
+@cache
+def address() -> int:
+    """The address of ``encode`` for those that call it.
+
+    int64 f(p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, out, room,
+    at, choice, sums, work, numbers, report, known), each an int64. ``dropped`` is the size of ``drops``, ``size`` that
+    of ``pieces``, ``room`` that of ``out``; the limits of plane k begin at 16 * k or before.
+    """
+    i64 = types.int64
+    signature = i64(
+        i64, _I64, i64, i64, i64, _U8, i64, _U8, i64, _I64, _U32, _I64, _I64, _U8, i64, i64, _U8, _I64, _U8, _I64, _I64,
+        _I64,
+    )  # fmt: skip
+
+    def encode_at(  # type: ignore[no-untyped-def]
+        p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, out, room, at,
+        choice, sums, work, numbers, report, known,
+    ):  # fmt: skip
+        tiles = (elements + tile - 1) // tile
+        return encode(
+            p, carray(planes, (count, COLUMNS)), elements, tile, carray(drops, dropped), carray(pieces, size),
+            carray(starts, count + 1), carray(encoder, count * 16 * 256), carray(limits, count * 16),
+            carray(weights, (4, 256)), carray(out, room), at, carray(choice, tiles), carray(sums, tiles),
+            carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)), carray(known, 2),
+        )  # fmt: skip
+
+    return address_of(encode_at, signature)

@@ -8,9 +8,12 @@ bits a weight, k-means on the histograms 10.486, and one table 10.547; one sum f
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from functools import cache
 
+import numpy as np
+from numba import carray, njit, types
+
+from codec.kernels.native import address_of
 from codec.kernels.statistics import TABLE_BITS, choose, tile_sums
 from codec.kernels.tables import INNER, POINT, entropy, log2_of
 
@@ -45,7 +48,7 @@ def _sorted(values, other, at):  # type: ignore[no-untyped-def]
     return values
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _limits(sums, most, room, limits):  # type: ignore[no-untyped-def]
     """Ascending limits that cut the tiles into up to ``most`` groups of about equal number. Returns how many.
 
@@ -76,7 +79,7 @@ def _count(x, counts, other):  # type: ignore[no-untyped-def]
         counts[x[pairs]] += 1
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
     """How many neighbouring groups to merge into one, 1, 2, 4, ..., and the bits that takes, times 2^POINT.
 
@@ -203,3 +206,31 @@ def group_planes(  # type: ignore[no-untyped-def]
                     counts[k, s] = counts[k, s] * 64 + np.int64(p != top or s <= alphabet)
         rows += groups
     return rows
+
+
+_U8, _I64 = types.CPointer(types.uint8), types.CPointer(types.int64)
+
+
+@cache
+def address() -> int:
+    """The address of ``group_planes`` for kernels that call it.
+
+    int64 f(data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, weights, room, report,
+    limits, choice, counts), each an int64; four ways to weigh.
+    """
+    i64 = types.int64
+    signature = i64(_U8, i64, _I64, *[i64] * 8, *[_I64] * 4, _U8, _I64)
+
+    def group_at(  # type: ignore[no-untyped-def]
+        data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, weights, room, report, limits,
+        choice, counts,
+    ):  # fmt: skip
+        tiles = elements // tile + 1
+        return group_planes(
+            carray(data, size), carray(widths, planes), tile, elements, scale, most, below, top, alphabet,
+            carray(weights, (4, 256)), carray(room, 3 * tiles + 256), carray(report, (planes, 7)),
+            carray(limits, (planes + 1, GROUPS_MAX)), carray(choice, tiles),
+            carray(counts, (GROUPS_MAX * (planes + 3), 256)),
+        )  # fmt: skip
+
+    return address_of(group_at, signature)

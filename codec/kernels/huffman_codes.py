@@ -11,12 +11,14 @@ these symbols use; 2 unused; 48 bits, the symbols in order; 4 bits, the length o
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
-from codec.kernels.tables import RAW_MAX, at_least_two, write_lengths
+from codec.kernels.native import address_of
+from codec.kernels.tables import FIT_AT, RAW_MAX, at_least_two, write_lengths
 
 #: Longest code; a decoding table has 2^LIMIT entries.
 LIMIT: Final = 11
@@ -115,7 +117,8 @@ def codes(lengths, out):  # type: ignore[no-untyped-def]
 def fit_all(counts, encoder, raw, ends):  # type: ignore[no-untyped-def]
     """Fit a code to each row of counts (int64[rows, 256], see ``at_least_two``), written one behind the other.
 
-    encoder uint32[rows * 256] as in ``codes``; raw uint8[rows * RAW_MAX]; ends int64[rows]: the offset behind each.
+    encoder uint32[rows * 256] as in ``codes``; raw uint8[rows * RAW_MAX]; ends int64[rows, 2]: the offset behind each
+    table, and 255, as if that were its largest symbol.
     """
     row, after = np.empty(256, np.uint8), np.int64(0)
     for k in range(counts.shape[0]):
@@ -124,7 +127,23 @@ def fit_all(counts, encoder, raw, ends):  # type: ignore[no-untyped-def]
         raw[after : after + RAW_MAX] = 0
         after += write_lengths(row, raw[after : after + RAW_MAX])
         codes(row, encoder[k * 256 : k * 256 + 256])
-        ends[k] = after
+        ends[k, 0], ends[k, 1] = after, 255
+
+
+@cache
+def fit_address() -> int:
+    """The address of ``fit_all`` for kernels that call it, as in codec.kernels.tables; ``scale`` does not matter."""
+
+    def fit_at(counts, rows, scale, encoder, raw, ends):  # type: ignore[no-untyped-def]
+        fit_all(
+            carray(counts, (rows, 256)),
+            carray(encoder, rows * 256),
+            carray(raw, rows * RAW_MAX),
+            carray(ends, (rows, 2)),
+        )
+        return 0
+
+    return address_of(fit_at, FIT_AT)
 
 
 @njit(nogil=True, cache=True)

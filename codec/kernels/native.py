@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from llvmlite import ir
 from numba import cfunc, config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 #: The functions behind "addresses" when nothing is compiled.
 _PYTHON: Final[list[Callable[..., int]]] = []
@@ -46,6 +47,23 @@ def call(address: Any, args: Any) -> Any:
     return _PYTHON[address](*args)
 
 
+@cache
+def _prototype(count: int) -> Any:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)
+
+
+def invoke(address: int, *args: int) -> int:
+    """``call`` from Python, in some microseconds: what kernels call need not be compiled for Python as well."""
+    if config.DISABLE_JIT:
+        return int(_PYTHON[address](*args))
+    return int(_prototype(len(args))(address)(*args))
+
+
+def place(array: Any) -> int:
+    """The address of an array's first element, for ``invoke``."""
+    return int(array.__array_interface__["data"][0])
+
+
 @intrinsic
 def _call(typing, address, args):  # type: ignore[no-untyped-def]
     def codegen(context: Any, b: Any, signature: Any, values: Any) -> Any:
@@ -55,9 +73,6 @@ def _call(typing, address, args):  # type: ignore[no-untyped-def]
         return b.call(b.inttoptr(values[0], kind.as_pointer()), numbers)
 
     return types.int64(types.int64, args), codegen
-
-
-overload(call)(lambda address, args: lambda address, args: _call(address, args))
 
 
 def move(out: Any, at: Any, src: Any, start: Any, size: Any) -> Any:
@@ -81,9 +96,6 @@ def _move(typing, out, at, src, start, size):  # type: ignore[no-untyped-def]
     return types.void(out, types.int64, src, types.int64, types.int64), codegen
 
 
-overload(move)(lambda out, at, src, start, size: lambda out, at, src, start, size: _move(out, at, src, start, size))
-
-
 def will_write(address: Any) -> None:
     """Have the cache line at an address fetched for writing. Any address will do: it cannot fault.
 
@@ -103,4 +115,6 @@ def _will_write(typing, address):  # type: ignore[no-untyped-def]
     return types.void(types.int64), codegen
 
 
-overload(will_write)(lambda address: lambda address: _will_write(address))
+if not config.DISABLE_JIT:
+    # in place of an overload, which is compiled on its own for each list of types: a second in all
+    call, move, will_write = _call, _move, _will_write

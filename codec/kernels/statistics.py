@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from functools import cache
+from typing import Final
 
+import numpy as np
+from numba import carray, njit, types
+
+from codec.kernels.native import address_of
 from codec.kernels.tables import INNER, POINT, log2_of
 
 #: Bits of one escape in a chunk: position and value.
@@ -12,6 +16,10 @@ ESCAPE_BITS = 48
 
 #: Bits a symbol of the table costs to write, about.
 TABLE_BITS = 3
+
+#: Words that ``repeats`` remembers.
+SEEN_BITS: Final = 11
+_HASH_LOW, _HASH_HIGH, _LOW = np.uint64(0x9E3779B1), np.uint64(0x85EBCA6B), np.uint64(0xFFFFFFFF)
 
 
 @njit(nogil=True, cache=True)
@@ -47,6 +55,38 @@ def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: igno
         half += np.int64(np.uint64(o) & np.uint64(8191) == np.uint64(0))
         every, common, most, least = kind(every | o), kind(common & a), max(most, hi), min(least, lo)
     found[0], found[1], found[2], found[3], found[4], found[5] = every, common, most, least, even, half
+
+
+@njit(nogil=True, cache=True)
+def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
+    """Whether words of symbols (uint8[n]) come again more often than by chance, so that zstd may gain on tables.
+
+    A word is remembered at every fourth symbol, and looked for at each. It has 5 to 8 symbols, as many as it takes for
+    one in 256 to be found by chance. Of the tensors of real models this finds all on which zstd gains 3 %, and takes a
+    tenth of the time that zstd does. seen uint64[2^SEEN_BITS] and counts int64[256] are worked in.
+    """
+    seen[:] = 0
+    counts[:256] = 0
+    for i in range(symbols.size):
+        counts[symbols[i]] += 1
+    squares = np.int64(0)
+    for s in range(256):
+        squares += counts[s] * counts[s]
+    alike = (squares << 16) // (np.int64(symbols.size) * symbols.size)  # how often two symbols are equal, of 2^16
+    chance, length = np.int64(256 << SEEN_BITS), 0
+    while length < 5 or (length < 8 and chance > 0):
+        chance = (chance * alike) >> 16
+        length += 1
+    word, found, down = np.uint64(0), 0, np.uint64(64 - 8 * length)
+    for i in range(symbols.size):
+        word = (word >> np.uint64(8)) | (np.uint64(symbols[i]) << np.uint64(56))
+        held = word >> down
+        mixed = (held & _LOW) * _HASH_LOW ^ (held >> np.uint64(32)) * _HASH_HIGH
+        at = (mixed & _LOW) >> np.uint64(32 - SEEN_BITS)
+        found += np.int64(seen[at] == held)
+        if i & 3 == 0:
+            seen[at] = held
+    return found * 128 >= symbols.size
 
 
 @njit(**INNER)
@@ -157,3 +197,25 @@ def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least
                 best, chosen = bits, np.int64(k)
                 out[0], out[1] = out[2], out[3]
     return chosen
+
+
+_I64, _U64 = types.CPointer(types.int64), types.CPointer(types.uint64)
+
+
+@cache
+def survey_address(width: int) -> int:
+    """The address of ``survey`` of elements of ``width`` bytes, for kernels that call it.
+
+    int64 f(src, n, tile, step, magnitude, shift, ors, tiles, found, counts, size), each an int64: ``size`` is that of
+    ``counts``.
+    """
+    element = types.CPointer(types.Integer.from_bitwidth(8 * width, signed=False))
+    i64 = types.int64
+    signature = i64(element, i64, i64, i64, i64, i64, _U64, i64, _U64, _I64, i64)
+
+    def survey_at(src, n, tile, step, magnitude, shift, ors, tiles, found, counts, size):  # type: ignore[no-untyped-def]
+        told = carray(found, 6)
+        survey(carray(src, n), tile, step, magnitude, shift, carray(ors, tiles), told, carray(counts, size))
+        return 0
+
+    return address_of(survey_at, signature)

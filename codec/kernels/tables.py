@@ -5,13 +5,17 @@ Everything is integers, so that every machine fits the same tables.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types
+
+from codec.kernels.native import address_of
 
 #: Of functions that only kernels call: what it takes to call them from Python is not compiled (and they must not be).
 INNER: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+DRIVER: Any = INNER | {"_nrt": False, "error_model": "numpy"}
 
 #: Fractional bits of LOG2.
 POINT = 12
@@ -292,6 +296,23 @@ def fit_all(counts, scale, encoder, raw, ends):  # type: ignore[no-untyped-def]
             if freq[s] > 0:
                 ends[k, 1] = s
         ends[k, 0] = after
+
+
+_U8, _I64, _U32 = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(types.uint32)
+#: What the functions that fit tables are called with by other kernels: counts, rows, scale, encoder, raw, ends.
+FIT_AT: Final = types.int64(_I64, types.int64, types.int64, _U32, _U8, _I64)
+
+
+@cache
+def fit_address() -> int:
+    """The address of ``fit_all`` for kernels that call it: int64 f(counts, rows, scale, encoder, raw, ends)."""
+
+    def fit_at(counts, rows, scale, encoder, raw, ends):  # type: ignore[no-untyped-def]
+        entries, out = carray(encoder, rows * 256), carray(raw, rows * RAW_MAX)
+        fit_all(carray(counts, (rows, 256)), scale, entries, out, carray(ends, (rows, 2)))
+        return 0
+
+    return address_of(fit_at, FIT_AT)
 
 
 @njit(nogil=True, cache=True)

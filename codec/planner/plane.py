@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
+from codec.kernels.native import invoke, place
 from codec.memory import kept
 from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
 from codec.stages import huffman, plain, rans
-from codec.stages.geometry import Bytes, plane_bytes, read_only, working
+from codec.stages.geometry import Bytes, plane_bytes, working
 
 _POINT: Final = table_kernel.POINT
 _WEIGHTS: Final = np.stack(WEIGHTS)
@@ -42,7 +43,8 @@ class Sample:
     """The planes (of ``widths`` bits) of some tiles of a span, 1 in ``scale``, one behind the other in ``data``.
 
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
-    ``whole``: of all there are. ``span``: the largest symbol of the last plane, 0 if it has no symbols.
+    ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
+    the last plane, 0 if it has no symbols.
     """
 
     data: Bytes
@@ -54,6 +56,7 @@ class Sample:
     run: int
     whole: bool
     span: int
+    probed: bool
 
 
 class _Room:
@@ -85,10 +88,10 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     tiles = s.elements // s.tile + 1
     work = working("groups", 32 * tiles + 2048)
     limits = room.limits
-    rows = kernel.group_planes(
-        read_only(s.data), s.widths, s.tile, s.elements, s.scale, level.tables, level.entropy_below,
-        planes - 1 if s.span else -1, s.span, _WEIGHTS, work[: 24 * tiles + 2048].view(np.int64), room.report, limits,
-        work[24 * tiles + 2048 :], room.counts,
+    rows = invoke(
+        kernel.address(), place(s.data), s.data.size, place(s.widths), planes, s.tile, s.elements, s.scale,
+        level.tables, level.entropy_below, planes - 1 if s.span else -1, s.span, place(_WEIGHTS), place(work),
+        place(room.report), place(limits), place(work) + 24 * tiles + 2048, place(room.counts),
     )  # fmt: skip
     report = room.report[:planes].tolist()
     tables: list[Any] = []
@@ -102,7 +105,11 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     for p, (size, _, looked, bits, count, way, _) in enumerate(report):
         field = "bytes" if not s.span else "symbol" if p == planes - 1 else "rest"
         zstd = 0
-        if size and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST):
+        if (
+            size
+            and s.probed
+            and plane_bytes(s.run, s.tile, int(s.widths[p])) >= (_FLOAT_LEAST if s.span else _BYTES_LEAST)
+        ):
             if runs is None:
                 runs = s.runs()
             zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from codec.dtypes import DType
 from codec.kernels import planes as plane_kernel
+from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
+from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.planner import fields
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes
@@ -20,7 +22,6 @@ from codec.stages.geometry import Bytes, plane_bytes, plane_geometry, read_only,
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
-_RUN: Final = 1 << 13
 #: Opaque bytes are planned in pieces of so many, since they may hold anything.
 OPAQUE_SPAN: Final = 1 << 20
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
@@ -30,7 +31,7 @@ _NO_VALUES: Final = np.zeros(0, np.uint16)
 _PLAIN: Final = 1 << 12
 #: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
 #: (8, 4, 1 | 8, 8), so that number is tried for fp32 at any level.
-_HALF_MANTISSA: Final = 3
+HALF_MANTISSA: Final = 3
 
 
 @dataclass(slots=True)
@@ -108,15 +109,15 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     tile = tile_for(shape, elements)
     step, sampled = _step(elements, tile, level.sample // 8)
     candidates = level.mantissa[dtype.exponent_bits]
-    finest = _HALF_MANTISSA if dtype.name == "F32" else max(candidates)
+    finest = HALF_MANTISSA if dtype.name == "F32" else max(candidates)
     found, exact = fields.survey(x, tile, step, dtype, finest), step == 1
     if not exact and not found.plain(8 * width):
         found, exact = fields.survey(x, tile, 1, dtype, finest, found.counts), True
     symbol = fields.choose_symbol(dtype, found, finest, candidates, elements, sampled, exact)
     if symbol is None:
         return None
-    if dtype.name == "F32" and symbol.mantissa != _HALF_MANTISSA and found.halves * 8 > found.ors.size:
-        again = fields.choose_symbol(dtype, found, finest, (_HALF_MANTISSA,), elements, sampled, exact)
+    if dtype.name == "F32" and symbol.mantissa != HALF_MANTISSA and found.halves * 8 > found.ors.size:
+        again = fields.choose_symbol(dtype, found, finest, (HALF_MANTISSA,), elements, sampled, exact)
         symbol = again or symbol
     return _finish_float(data, dtype, width, tile, x, found, symbol, level)
 
@@ -216,7 +217,7 @@ def _with_planes(
     """Choose for each plane from a sample of tiles."""
     step, size = _step(x.size, layout.tile, level.sample)
     # bytes may repeat anywhere: all of an opaque span is looked at; floats hardly ever repeat
-    most = _RUN if symbol is not None else OPAQUE_SPAN // layout.width
+    most = RUN if symbol is not None else OPAQUE_SPAN // layout.width
     middle = max(0, (x.size - most) // 2) // layout.tile * layout.tile
     part = x.size > 2 * most or (symbol is None and x.size > most)
     run = x[middle : middle + most] if part else x
@@ -240,16 +241,24 @@ def _with_planes(
         assert also is not None
         return [also.data[a:b] for a, b in itertools.pairwise(also.starts)]
 
+    probed = symbol is None or level.probe
+    if not probed and run.size >= RUN_LEAST:
+        probed = bool(statistics.repeats(read_only(runs()[-1]), *_seen()))
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
-    plans = plan_planes(Sample(data, widths, layout.tile, size, step, runs, run.size, not part, symbols), level)
+    plans = plan_planes(Sample(data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed), level)
     planes = tuple([Plane(p.shift, p.width, plan.tables) for p, plan in zip(layout.planes, plans, strict=True)])
     lay = Layout(
         layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
         layout.constant, layout.drops, layout.escapes,
     )  # fmt: skip
     return Plan(lay, plans, span, zeros, pieces)
+
+
+def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    seen = working("seen", (8 << statistics.SEEN_BITS) + 2048)
+    return seen[2048 : 2048 + (8 << statistics.SEEN_BITS)].view(np.uint64), seen[:2048].view(np.int64)
 
 
 def _opaque_width(data: Bytes) -> int:

@@ -133,42 +133,43 @@ def _metadata(fields: dict[str, object]) -> dict[str, str] | None:
 
 def _tensor(name: str, entry: object, data_start: int) -> Segment:
     """One tensor, at its place in the file; all rules checked that concern this tensor alone."""
-    where = f"tensor {_show(name)}"
     if len(name.encode("utf-8")) > NAME_BYTES_MAX:
-        raise NotSafetensorsError(f"{where}: name is longer than {NAME_BYTES_MAX} bytes")
+        raise NotSafetensorsError(f"tensor {_show(name)}: name is longer than {NAME_BYTES_MAX} bytes")
     if not isinstance(entry, dict):
-        raise NotSafetensorsError(f"{where}: expected an object, found {_show(entry)}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: expected an object, found {_show(entry)}")
     if missing := _TENSOR_FIELDS - entry.keys():
-        raise NotSafetensorsError(f"{where}: no {', no '.join(sorted(missing))}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: no {', no '.join(sorted(missing))}")
     dtype = entry["dtype"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise NotSafetensorsError(f"{where}: unknown dtype {_show(dtype)}")
-    shape = _integers(where, "shape", entry["shape"])
-    offsets = _integers(where, "data_offsets", entry["data_offsets"])
+        raise NotSafetensorsError(f"tensor {_show(name)}: unknown dtype {_show(dtype)}")
+    shape = _integers(name, "shape", entry["shape"])
+    offsets = _integers(name, "data_offsets", entry["data_offsets"])
     if len(shape) > DIMENSIONS_MAX:
-        raise NotSafetensorsError(f"{where}: {len(shape)} dimensions, the limit is {DIMENSIONS_MAX}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: {len(shape)} dimensions, the limit is {DIMENSIONS_MAX}")
     if len(offsets) != 2:
-        raise NotSafetensorsError(f"{where}: data_offsets has {len(offsets)} values, expected 2")
+        raise NotSafetensorsError(f"tensor {_show(name)}: data_offsets has {len(offsets)} values, expected 2")
     begin, end = offsets
     if begin > end:
-        raise NotSafetensorsError(f"{where}: data_offsets end at {end}, before their begin at {begin}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: data_offsets end at {end}, before their begin at {begin}")
     bits = DTYPES[dtype].bits
     if math.prod(dimension for dimension in shape if dimension) * bits >= _INTEGER_END:
-        raise NotSafetensorsError(f"{where}: size overflows, shape {_show(shape)} of {dtype}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: size overflows, shape {_show(shape)} of {dtype}")
     size, rest = divmod(math.prod(shape) * bits, 8)
     if rest:
-        raise NotSafetensorsError(f"{where}: shape {_show(shape)} of {dtype} is not a whole number of bytes")
+        raise NotSafetensorsError(
+            f"tensor {_show(name)}: shape {_show(shape)} of {dtype} is not a whole number of bytes"
+        )
     if size != end - begin:
         raise NotSafetensorsError(
-            f"{where}: shape {_show(shape)} of {dtype} takes {size} bytes, data_offsets span {end - begin}"
+            f"tensor {_show(name)}: shape {_show(shape)} of {dtype} takes {size} bytes, data_offsets span {end - begin}"
         )
     return Segment(data_start + begin, data_start + end, name, dtype, shape)
 
 
-def _integers(where: str, field: str, values: object) -> tuple[int, ...]:
+def _integers(name: str, field: str, values: object) -> tuple[int, ...]:
     if not isinstance(values, list):
-        raise NotSafetensorsError(f"{where}: {field} is not an array: found {_show(values)}")
+        raise NotSafetensorsError(f"tensor {_show(name)}: {field} is not an array: found {_show(values)}")
     for value in values:
         if type(value) is not int or not 0 <= value < _INTEGER_END:  # True is an int, but not of this type
-            raise NotSafetensorsError(f"{where}: {field} has {_show(value)}, not an integer in [0, 2^63)")
+            raise NotSafetensorsError(f"tensor {_show(name)}: {field} has {_show(value)}, not an integer in [0, 2^63)")
     return tuple(values)

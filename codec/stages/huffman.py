@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from codec.kernels import huffman as kernel
 from codec.kernels import huffman_codes as code_kernel
 from codec.kernels import tables as table_kernel
+from codec.kernels.native import invoke, place
 from codec.stages import choice as choices
 from codec.stages.geometry import Bytes, Geometry, view, working
 from codec.wire import Cursor
@@ -62,12 +63,12 @@ def fit_planes(counts: NDArray[np.int64], groups: list[int], scale: int) -> list
     Plane k has groups[k] rows of counts (int64[sum of groups, 256], worked in). ``scale`` does not matter to Huffman.
     """
     rows = len(counts)
-    encoder, ends = np.empty(rows * 256, np.uint32), np.empty(rows, np.int64)
+    encoder, ends = np.empty(rows * 256, np.uint32), np.empty((rows, 2), np.int64)
     raw = working("tables", rows * table_kernel.RAW_MAX)
-    code_kernel.fit_all(counts, encoder, raw, ends)
+    invoke(code_kernel.fit_address(), place(counts), rows, scale, place(encoder), place(raw), place(ends))
     out, at, first = [], 0, 0
     for count, rows in zip(groups, itertools.accumulate(groups), strict=True):
-        end = int(ends[rows - 1])
+        end = int(ends[rows - 1, 0])
         out.append(HuffmanTables(raw[at:end].tobytes(), count, _LENGTHS, _DECODER, encoder[first * 256 : rows * 256]))
         at, first = end, rows
     return out

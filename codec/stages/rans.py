@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from codec.kernels import rans as kernel
 from codec.kernels import tables as table_kernel
+from codec.kernels.native import invoke, place
 from codec.stages import choice as choices
 from codec.stages.geometry import Bytes, Geometry, view, working
 from codec.wire import Cursor
@@ -64,7 +65,7 @@ def fit_planes(counts: NDArray[np.int64], groups: list[int], scale: int) -> list
     rows = len(counts)
     encoder, ends = np.empty(rows * 256, np.uint32), np.empty((rows, 2), np.int64)
     raw = working("tables", rows * table_kernel.RAW_MAX)
-    table_kernel.fit_all(counts, scale, encoder, raw, ends)
+    invoke(table_kernel.fit_address(), place(counts), rows, scale, place(encoder), place(raw), place(ends))
     out, at, first = [], 0, 0
     for count, rows in zip(groups, itertools.accumulate(groups), strict=True):
         written, tops = ends[first:rows].T.tolist()

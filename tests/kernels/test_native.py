@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba import carray, njit, types
 
 from codec.kernels import huffman, planes, rans
-from codec.kernels.native import address_of, call, move
+from codec.kernels.native import address_of, call, invoke, move, place
 
 I64 = types.int64
 POINTERS = [types.CPointer(t) for t in (types.uint8, types.uint16, types.uint32, types.uint64, types.int64)]
@@ -87,3 +87,12 @@ def test_bytes_move_within_an_array() -> None:
     data = np.arange(100, dtype=np.uint8)
     moved(data, 60, data, 10, 40)
     assert data.tolist() == [*range(60), *range(10, 50)]
+
+
+def test_what_kernels_call_is_called_from_python() -> None:
+    def last(numbers, count):  # type: ignore[no-untyped-def]
+        return carray(numbers, count)[count - 1]
+
+    found = address_of(last, types.int64(types.CPointer(types.int64), types.int64))
+    numbers = np.array([3, 5, -7], np.int64)
+    assert [invoke(found, place(numbers), n) for n in (1, 2, 3)] == [3, 5, -7]
