@@ -22,7 +22,7 @@ from codec.kernels.native import place
 from codec.memory import kept
 from codec.planner.fields import cut_planes
 from codec.planner.groups import WEIGHTS
-from codec.planner.levels import Level
+from codec.planner.levels import Level, level_of
 from codec.planner.span import HALF_MANTISSA
 from codec.planner.tiles import chunk_for, tile_for
 from codec.stages.geometry import Bytes
@@ -252,3 +252,19 @@ def _given(room: _Room, row: Any) -> Bytes:
         at += len(parts[-1])
         room.until[c + 1] = at
     return np.frombuffer(bytearray(b"".join(parts)), np.uint8)
+
+
+def compile_driver(level: str) -> None:
+    """Compile the kernel, or load it, without coding anything."""
+    writer, room, none = Writer(level_of(level), _NO_BYTES), _room(), np.zeros((0, 11), np.int64)
+    room.ints[names.JOB_AT] = 0
+    kernel.encode(
+        none, writer.how, room.ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, _WEIGHTS,
+        room.seen, np.zeros(names.SPLITS, np.int64), _NO_BYTES, room.until, writer.out,
+        np.empty((0, names.SPAN_COLUMNS), np.int64), room.chunks,
+    )  # fmt: skip
+
+
+def compile_others(level: str) -> None:
+    """Compile the kernels that it calls whatever it codes, or load them."""
+    _KNOWN[HUFFMAN if level_of(level).huffman else RANS].get()

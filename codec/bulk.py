@@ -127,3 +127,17 @@ def decode_chunk(
     """Decode the body of chunk record ``number`` into ``out``; ``careful()`` makes the other way's decoder."""
     jobs = [(0, len(body), 0, out.size, number)]
     decode(body, jobs, out, span, lambda _: careful().decode_chunk(number, body, out), framed=False)
+
+
+def compile_driver() -> None:
+    """Compile the kernel, or load it, without decoding anything."""
+    room, none = _room(), np.zeros((0, 5), np.int64)
+    kernel.decode(
+        view(b""), none, 0, True, room.state, room.tables, room.full, np.zeros(0, np.uint8), room.scratch, room.small,
+        room.numbers, np.zeros(4, np.int64), _ZEROS, room.why,
+    )  # fmt: skip
+
+
+def compile_others() -> None:
+    """Compile the kernels that it calls whatever it decodes, or load them."""
+    _ADDRESSES.get()

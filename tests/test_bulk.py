@@ -245,7 +245,7 @@ def test_long_runs() -> None:
 def test_a_layout_is_compiled_when_it_is_first_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = bulk._Addresses()
     monkeypatch.setattr(bulk, "_ADDRESSES", addresses)
-    one, two = made("bf16", "fast", 9, 304), made("fp32, some rows fp16", "default", 9, 304)
+    one, two = made("bf16", "fast", 20, 304), made("fp32, some rows fp16", "default", 20, 304)
     assert len(addresses.get()) == 4
     run = run_of([one, two, made("bytes", "default", 9, 304), one, two])
     assert run.decode() == []
@@ -257,7 +257,7 @@ def test_a_layout_is_compiled_when_it_is_first_seen(monkeypatch: pytest.MonkeyPa
         two.original, of_planes(3).original, of_planes(15).original, one.original, two.original,
     ]  # fmt: skip
     assert len(addresses.get()) == 4 + 3 * 4
-    several = chunked(made("fp16", "default", 9, 304), 3)  # seen first in a chunk record
+    several = chunked(made("fp16", "default", 60, 304), 3)  # seen first in a chunk record
     assert several is not None
     span, lengths = bulk.span_tables(several[0]), [len(several[2]) // 3] * 3
     run = Run(several[1], lengths, [0, 1, 2])

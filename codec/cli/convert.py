@@ -22,6 +22,7 @@ from codec.cli.places import (
     target_of,
 )
 from codec.cli.text import percent, printable, rate, size
+from codec.warm import compile_kernels
 
 if TYPE_CHECKING:
     from codec import Report
@@ -129,6 +130,10 @@ class _Work:
         self.check_terminal(job)
         if self.console_waits:
             self.console.announce_kernels()
+            if self.compressing:
+                compile_kernels("compress", self.options.level)
+            else:
+                compile_kernels("decompress")
             self.console_waits = False
         threads, force = self.options.threads, self.options.force
         with ExitStack() as stack:

@@ -45,11 +45,16 @@ from codec.kernels.heads import (
 )
 from codec.kernels.native import call, move
 from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, ended, huffman, pair, rans, run
+from codec.kernels.tables import INNER
 
 #: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
 #: that drops are known of, bytes of planes in the scratch, escapes and where they lie, where the body's tail begins and
-#: its end.
-_BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST = range(12)
+#: its end; the layout whose merge is missing.
+_BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST, _WANTED = range(
+    13
+)
+#: So few elements are not worth a second for compiling the merge of a layout: the one for any layout will do.
+PLAIN: Final = 1 << 12
 
 #: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing; what
 #: was decoded hashes to something else than the record says.
@@ -63,7 +68,7 @@ WRONG: Final = 3
 AT, END, FIRST, STOP, NUMBER = range(5)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _address(known, layout, width):  # type: ignore[no-untyped-def]
     """The address of a merge among known[4:]: layout, width, address, layout, ...; 0 if it is not there."""
     for k in range(4, known.size - 2, 3):
@@ -72,7 +77,7 @@ def _address(known, layout, width):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _word(data, at):  # type: ignore[no-untyped-def]
     """Eight bytes, low first."""
     found = np.int64(0)
@@ -81,7 +86,7 @@ def _word(data, at):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
     """Read a chunk's body, from behind its number on, for out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
 
@@ -137,8 +142,13 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
     direct = direct and flags & (FOLDED | WINDOWED | CONSTANTS | DROPS | ESCAPES) == 0
     merge = np.int64(0)
     if not direct:
-        merge = _address(known, state[LAYOUT], width)
+        wanted = state[LAYOUT]
+        merge = _address(known, wanted, width)
+        if merge == 0 and elements <= PLAIN:
+            wanted = 0
+            merge = _address(known, wanted, width)
         if merge == 0:
+            was[_WANTED] = wanted
             return UNKNOWN
         if (out.ctypes.data + begin) % width:
             return DECLINED
@@ -210,7 +220,7 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
     return DONE
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _close(data, state, out, scratch, small, numbers, known, zeros):  # type: ignore[no-untyped-def]
     """Merge the planes of a chunk that was opened, and compare its hash. Returns DONE, DECLINED or WRONG."""
     was = numbers[OPEN : OPEN + 16]
@@ -236,7 +246,7 @@ def _close(data, state, out, scratch, small, numbers, known, zeros):  # type: ig
     return DONE if found == was[_HASH] else WRONG
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
     """Whether data[at:end) is a whole record of this kind, with its checksum."""
     if end - at < 13 or data[at] != kind:
@@ -247,7 +257,7 @@ def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
     return call(known[3], (data.ctypes.data + at, end - at - 8, sums.ctypes.data)) == _word(data, end - 8)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _begin(data, job, framed, state, tables, spelled, out, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
     """Read a record up to its chunk's planes. Returns DONE, DECLINED or UNKNOWN."""
     at, end, begin, stop, number = job[AT], job[END], job[FIRST], job[STOP], job[NUMBER]
@@ -300,7 +310,7 @@ def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, smal
                 known,
             ))  # fmt: skip
             if status == UNKNOWN:
-                why[1], why[2] = state[row, LAYOUT], state[row, WIDTH]
+                why[1], why[2] = numbers[slot, OPEN + _WANTED], state[row, WIDTH]
             left = status == DONE and numbers[slot, JOB + permute.LANES] > 0
             if left and waiting < 0:
                 waiting, slot = k, 1 - slot

@@ -14,7 +14,7 @@ from numba import carray, njit, types
 
 from codec.kernels.native import address_of, call, move
 from codec.kernels.statistics import choose, tile_sums
-from codec.kernels.tables import pack_choice
+from codec.kernels.tables import INNER, pack_choice
 
 #: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
 #: the largest byte they code, the bytes they take in the span record if they are for this chunk alone; which weights
@@ -27,7 +27,7 @@ NUMBERS: Final = 80
 _SIZES, _STATES = 4, 8
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def put_varint(out, at, value):  # type: ignore[no-untyped-def]
     """Write a number as FORMAT.md spells it to out[at:]; the offset behind it."""
     while value > 127:
@@ -38,7 +38,7 @@ def put_varint(out, at, value):  # type: ignore[no-untyped-def]
     return at + 1
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _varint_size(value):  # type: ignore[no-untyped-def]
     size = 1
     while value > 127:
@@ -47,7 +47,7 @@ def _varint_size(value):  # type: ignore[no-untyped-def]
     return size
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _same(piece):  # type: ignore[no-untyped-def]
     """Whether all bytes are equal."""
     first, n = piece[0], piece.size

@@ -15,7 +15,7 @@ from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.permute import SIZE as HELD
 from codec.kernels.permute import build
 from codec.kernels.planes import VECTOR_CODES
-from codec.kernels.tables import lay_out, read, read_lengths
+from codec.kernels.tables import INNER, lay_out, read, read_lengths
 
 #: Fields of a span's state.
 LENGTH: Final = 0
@@ -46,7 +46,7 @@ FULL_WORDS: Final = 16 * TABLE_WORDS
 FOLDED, WINDOWED, CONSTANTS, DROPS, ESCAPES = 4, 8, 16, 32, 64
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def varint(data, at, end, most):  # type: ignore[no-untyped-def]
     """(value, position behind it); the position is -1 if it does not end, is misspelt or is more than ``most``."""
     value, shift = np.int64(0), 0
@@ -62,7 +62,7 @@ def varint(data, at, end, most):  # type: ignore[no-untyped-def]
     return 0, -1
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _held(data, at, end, count, tables, freq):  # type: ignore[no-untyped-def]
     """Read rANS tables from data[at:end) and lay them out for registers; the position behind them, or -1 if one does
     not fit, or is corrupt.
@@ -75,7 +75,7 @@ def _held(data, at, end, count, tables, freq):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore[no-untyped-def]
     """Read and lay out the tables of a plane from data[at:end); the position behind them, or -1."""
     encoder = np.empty(256, np.uint32)
@@ -93,7 +93,7 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
     return at
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
     """Read a span record's body up to its chunk's body, into state and tables; the position behind, or -1.
 

@@ -25,6 +25,7 @@ from numba.extending import intrinsic, overload
 
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
 from codec.kernels.native import address_of, will_write
+from codec.kernels.tables import INNER
 
 __all__ = ["LIMIT", "codes", "decode", "encode", "lengths", "table"]
 
@@ -141,7 +142,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
     return p
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _finish(src, bit, end, tables, row, dst, at, stop, limit):  # type: ignore[no-untyped-def]
     """Decode dst[at:stop) exactly, writing below ``limit``, from bit ``bit`` of src[:end) and zeros behind it.
 
@@ -176,7 +177,7 @@ def _finish(src, bit, end, tables, row, dst, at, stop, limit):  # type: ignore[n
     return bit
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _turn(choice, tile, t, last, limit):  # type: ignore[no-untyped-def]
     """The run of tiles t..last that share t's table: the first tile behind it, where it ends, the row of the table."""
     if t >= last:
@@ -187,7 +188,7 @@ def _turn(choice, tile, t, last, limit):  # type: ignore[no-untyped-def]
     return t, min(limit, tile * t), _U(c) << _U(LIMIT)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(forceinline=True, **INNER)
 def _moved(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  # type: ignore[no-untyped-def]
     """What a round has done for a lane at output a, which is now at b, with ``gone`` bits taken from byte p on.
 

@@ -16,7 +16,7 @@ from codec.kernels.heads import TABLE_WORDS, varint
 from codec.kernels.native import call
 from codec.kernels.permute import PAD, spell_out
 from codec.kernels.permute import SIZE as HELD
-from codec.kernels.tables import unpack_choice
+from codec.kernels.tables import INNER, unpack_choice
 
 #: Bytes of working space: the decoded planes of a chunk, what tiles of 8 elements add to them, and some slack.
 SCRATCH: Final = (1 << 19) + (1 << 20) + 64
@@ -32,7 +32,7 @@ INTS, STARTS, ENDS, STATES, PLACES, SUMS, JOB, EMPTY, OPEN, PADDED = (
 )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-def]
     """Read the tiles' choices; the position behind them, or -1."""
     if tables < 2:
@@ -45,7 +45,7 @@ def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-de
     return at + size
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def rans(  # type: ignore[no-untyped-def]
     data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later
 ):
@@ -100,7 +100,7 @@ def rans(  # type: ignore[no-untyped-def]
     return stop
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def run(data, numbers, choice, known, other, other_choice):  # type: ignore[no-untyped-def]
     """Do the job in ``numbers``, and the one in ``other`` if these are others."""
     source, job = data.ctypes.data, numbers[JOB:].ctypes.data
@@ -115,7 +115,7 @@ def run(data, numbers, choice, known, other, other_choice):  # type: ignore[no-u
     )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def ended(numbers):  # type: ignore[no-untyped-def]
     """Whether a job ended where it should: with its words used up, and all states as they began."""
     job, states = numbers[JOB : JOB + permute.FIELDS], numbers[STATES : STATES + 64].view(np.uint32)
@@ -127,7 +127,7 @@ def ended(numbers):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
     """As ``rans``."""
     starts, ends = numbers[STARTS : STARTS + 4], numbers[ENDS : ENDS + 4]
@@ -151,7 +151,7 @@ def huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known,
     return at + total
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def pair(data, at, end, out):  # type: ignore[no-untyped-def]
     """Read stage 5 from data[at:end); the position behind its payload, or -1."""
     n = out.size

@@ -273,14 +273,14 @@ def _two(typing, words, tables, states, targets, n):  # type: ignore[no-untyped-
 AT, END, LANES, TABLES, TILES, TILE, STATES, TARGET, BYTES, AHEAD, STEP, FOUND, FIELDS = range(13)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _fetch(job, base, q):  # type: ignore[no-untyped-def]
     if job[STEP] > 0:
         for line in range(base * job[STEP], (base + q) * job[STEP], 64):
             will_write(job[AHEAD] + line)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _one(quads, src, pad, choice, job, t, base, done):  # type: ignore[no-untyped-def]
     """Do a job from byte ``done`` of tile t on, which begins at ``base``."""
     literally(quads)
@@ -314,7 +314,7 @@ def _one(quads, src, pad, choice, job, t, base, done):  # type: ignore[no-untype
     job[FOUND] = position if inside else job[END] - stop + position
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _alone(src, pad, choice, job):  # type: ignore[no-untyped-def]
     if job[LANES] == 128:
         _one(2, src, pad, choice, job, 0, 0, 0)
@@ -322,7 +322,7 @@ def _alone(src, pad, choice, job):  # type: ignore[no-untyped-def]
         _one(1, src, pad, choice, job, 0, 0, 0)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _together(src_a, pad_a, choice_a, a, src_b, pad_b, choice_b, b):  # type: ignore[no-untyped-def]
     """Do two jobs, side by side while each has 256 bytes of its stream left: the next group of one does not wait for
     its last, so that two take little longer than one.

@@ -28,6 +28,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from codec.kernels.native import address_of
+from codec.kernels.tables import INNER
 
 I64 = ir.IntType(64)
 
@@ -264,7 +265,7 @@ def _split_tile(typing, layout, constant, src, m, targets, shifts, window, span,
     return types.int64(layout, constant, *[types.int64] * 7), codegen
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _parts(widths):  # type: ignore[no-untyped-def]
     """Elements that share a byte of the narrowest plane: a tile of a multiple of them fills every byte."""
     least = 8
@@ -273,14 +274,14 @@ def _parts(widths):  # type: ignore[no-untyped-def]
     return 8 // least
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _fold(x, fold, top):  # type: ignore[no-untyped-def]
     one = np.uint64(1)
     high = (x & ((one << top) - one)) >> fold
     return (x & ((one << fold) - one)) | ((high << fold) << one) | ((x >> top) << fold)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _split_plain(src, base, m, fold, window, span, constant, first, shifts, widths, out, cursor):  # type: ignore[no-untyped-def]
     """One tile, any layout. Returns 1 if a field lay outside the window."""
     f, top, known = np.uint64(fold), np.uint64(src.itemsize * 8 - 1), ~np.uint64(constant)
@@ -306,7 +307,7 @@ def _split_plain(src, base, m, fold, window, span, constant, first, shifts, widt
     return lost
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, payload, scratch, inside, cursor):  # type: ignore[no-untyped-def]
     """One tile, any layout. Returns 0, or what the bits are that no element uses."""
     kind = dst.dtype.type
@@ -337,7 +338,7 @@ def _merge_plain(dst, base, m, fold, window, constant, first, shifts, widths, pa
     return np.int64(unused != np.uint64(0))
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _merge(layout, dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
     literally(layout)
     n, planes, kind = dst.size, places.shape[1], dst.dtype.type
@@ -382,7 +383,7 @@ def _will_read(typing, address):  # type: ignore[no-untyped-def]
     return types.void(types.int64), codegen
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _no_zero(z):  # type: ignore[no-untyped-def]
     least = np.uint8(255)
     for i in range(z.size):
@@ -390,7 +391,7 @@ def _no_zero(z):  # type: ignore[no-untyped-def]
     return least > 0
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _split(layout, plain, src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
     literally(layout)
     n, planes, kind = src.size, places.shape[1], src.dtype.type

@@ -28,6 +28,7 @@ from numba.extending import intrinsic
 
 from codec.kernels import cpu
 from codec.kernels.native import address_of, will_write
+from codec.kernels.tables import INNER
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
@@ -260,7 +261,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
     return types.int64(mode, lanes, rows, *[types.int64] * 6), codegen
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: ignore[no-untyped-def]
     """Encode src[start:stop), last byte first; the tile starts at lane 0. Returns the new write position."""
     for i in range(stop - 1, start - 1, -1):
@@ -280,7 +281,7 @@ def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: i
     return at
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  # type: ignore[no-untyped-def]
     """Decode bytes first..stop of a tile that begins at dst[base]. The new read position, or -1 past the end."""
     for i in range(first, stop):
@@ -298,7 +299,7 @@ def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  
     return at
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, order, ahead, step):  # type: ignore[no-untyped-def]
     literally(mode)
     base = 0
@@ -330,7 +331,7 @@ def _decode(mode, src, at, end, lanes, table, choice, tile, states, dst, n, orde
     return at
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):  # type: ignore[no-untyped-def]
     literally(mode)
     literally(rows)

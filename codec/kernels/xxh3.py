@@ -16,6 +16,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.native import address_of
+from codec.kernels.tables import INNER
 
 _U = np.uint64
 _WIDE: Final = (1 << 64) - 1
@@ -134,14 +135,14 @@ overload(_stripes)(
 )
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _last(h):  # type: ignore[no-untyped-def]
     h ^= h >> _U(37)
     h *= _MIX
     return h ^ (h >> _U(32))
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _last_small(h):  # type: ignore[no-untyped-def]
     h ^= h >> _U(33)
     h *= _P2
@@ -150,12 +151,12 @@ def _last_small(h):  # type: ignore[no-untyped-def]
     return h ^ (h >> _U(32))
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _mixed(data, at, key):  # type: ignore[no-untyped-def]
     return _folded(_word(data, at) ^ _word(SECRET, key), _word(data, at + 8) ^ _word(SECRET, key + 8))
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _short(data, at, n):  # type: ignore[no-untyped-def]
     """Up to 16 bytes."""
     size = _U(n)
@@ -184,7 +185,7 @@ def _short(data, at, n):  # type: ignore[no-untyped-def]
     return _last_small(_word(SECRET, 56) ^ _word(SECRET, 64))
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
 def _middle(data, at, n):  # type: ignore[no-untyped-def]
     """17 to 240 bytes."""
     h = _U(n) * _P1

@@ -207,14 +207,17 @@ def test_many_tables(counts: tuple[int, ...], taken: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "fp64", "small integers"])
 def test_a_layout_without_a_merge_is_named(kind: str) -> None:
-    """The state says which; nothing is done before there is one."""
-    span, quick = made(kind, "default", 9, 304), Quick()
+    """Nothing is done before there is one; a small span takes the one for any layout."""
+    span, small, quick = made(kind, "default", 20, 304), made(kind, "default", 9, 304), Quick()
     assert quick.known.tolist() == CODERS
+    assert quick.decode(small.body, len(small.original)) == small.original
+    assert quick.known[4:6].tolist() == [0, span.layout.width] and quick.known.size == 7
     assert quick.decode(span.body, len(span.original)) == span.original
     code = planes.code_of(tuple(p.width for p in span.layout.planes))
-    assert quick.known[4:6].tolist() == [code, span.layout.width] and quick.known.size == 7
-    assert quick.decode(span.body, len(span.original)) == span.original
-    assert quick.known.size == 7
+    assert quick.known[7:9].tolist() == ([code, span.layout.width] if code else [])
+    for each in (span, small):
+        assert quick.decode(each.body, len(each.original)) == each.original
+    assert quick.known.size == (10 if code else 7)
 
 
 def lone_symbol(states: bytes, words: bytes) -> Span:

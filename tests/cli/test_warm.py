@@ -1,0 +1,70 @@
+"""Compiling in two processes: what the first command on a machine does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numba import config
+
+from codec import warm
+from tests.cli.calls import ROOT
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The processes that would be started; they do nothing."""
+    calls: list[list[str]] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        calls.append(command)
+        return real([sys.executable, "-c", "raise SystemExit(3)"], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(warm.subprocess, "Popen", start)
+    monkeypatch.setattr(warm.os, "cpu_count", lambda: 2)
+    return calls
+
+
+@pytest.mark.parametrize("work", ["compress", "decompress"])
+def test_nothing_is_started_for_what_is_cached(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    monkeypatch.setattr(warm, "_cached", lambda kernel: True)
+    warm.compile_kernels(work)
+    assert started == []
+
+
+@pytest.mark.parametrize("work", ["compress", "decompress"])
+def test_another_process_that_fails_does_no_harm(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    monkeypatch.setattr(warm, "_cached", lambda kernel: False)
+    warm.compile_kernels(work, "fast")
+    assert started == [[sys.executable, "-m", "codec.warm", work, "fast"]]
+
+
+def test_no_second_process_where_there_is_one_processor(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "_cached", lambda kernel: False)
+    monkeypatch.setattr(warm.os, "cpu_count", lambda: 1)
+    warm.compile_kernels("compress")
+    assert started == []
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+def test_the_first_command_fills_the_cache(tmp_path: Path) -> None:
+    """From an empty cache there and back; afterwards the kernels are found there, of each kind."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    source, stored, back = (tmp_path / name for name in ("a b.bin", "a b.bin.weft", "back.bin"))
+    source.write_bytes(bytes(range(256)) * 40)
+    for command in (["compress", source, "-o", stored], ["decompress", stored, "-o", back]):
+        subprocess.run([sys.executable, "-m", "codec.cli.main", *map(str, command)], env=environment, check=True)
+    assert back.read_bytes() == source.read_bytes()
+    found = {path.name.partition("-")[0] for path in (tmp_path / "cache").rglob("*.nbi")}
+    assert set(warm._SIGNS.values()) <= found
