@@ -16,7 +16,7 @@ from threading import Barrier, Thread
 import numpy as np
 from numba import njit
 
-from codec.kernels import cpu, huffman, permute, planes, rans
+from codec.kernels import cpu, huffman, permute, planes, rans, registers
 from codec.stages import huffman as huffman_stage
 from codec.stages import rans as rans_stage
 from codec.stages.geometry import Bytes, read_only
@@ -39,7 +39,7 @@ def symbols(tables: int, tile: int) -> tuple[Bytes, Bytes, np.ndarray]:
 
 @njit
 def lay_out(freq: np.ndarray, table: np.ndarray, at: int) -> int:
-    return permute.build(freq, table, at)  # type: ignore[no-any-return]
+    return registers.build(freq, table, at)  # type: ignore[no-any-return]
 
 
 def in_registers(tables: int, tile: int, both: bool) -> Callable[[], object]:
@@ -48,9 +48,9 @@ def in_registers(tables: int, tile: int, both: bool) -> Callable[[], object]:
     fitted = rans_stage.fit_tables(counts, 1)
     words, states = np.empty(2 * SIZE + 64, np.uint8), np.full(128, 65536, np.uint32)
     at = int(rans.encode(read_only(data), SIZE, tile, choice, fitted.encoder, 128, states, words, fitted.top))
-    held = np.zeros(tables * permute.SIZE, np.uint8)
+    held = np.zeros(tables * registers.SIZE, np.uint8)
     for k in range(tables):
-        assert lay_out(fitted.frequencies[k], held, k * permute.SIZE) == 0
+        assert lay_out(fitted.frequencies[k], held, k * registers.SIZE) == 0
     stored, made = read_only(words), []
     for _ in range(2):
         mine, out, pad = states.copy(), np.zeros(SIZE, np.uint8), np.zeros(permute.PAD, np.uint8)

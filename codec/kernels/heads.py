@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.huffman_codes import table as huffman_table
-from codec.kernels.permute import SIZE as HELD
-from codec.kernels.permute import build
 from codec.kernels.planes import VECTOR_CODES
+from codec.kernels.registers import SIZE as HELD
+from codec.kernels.registers import build
 from codec.kernels.tables import INNER, lay_out, read, read_lengths
 
 #: Fields of a span's state.

@@ -14,8 +14,9 @@ from numba import njit
 from codec.kernels import permute
 from codec.kernels.heads import TABLE_WORDS, varint
 from codec.kernels.native import call
-from codec.kernels.permute import PAD, spell_out
-from codec.kernels.permute import SIZE as HELD
+from codec.kernels.permute import PAD
+from codec.kernels.registers import SIZE as HELD
+from codec.kernels.registers import spell_out
 from codec.kernels.tables import INNER, unpack_choice
 
 #: Bytes of working space: the decoded planes of a chunk, what tiles of 8 elements add to them, and some slack.

@@ -1,12 +1,11 @@
-"""rANS decoding with its tables in registers: 64 lanes, AVX-512 with VBMI (format_spec/stages/2_rans.md).
+"""rANS decoding with its tables in registers: 64 or 128 lanes, AVX-512 with VBMI (format_spec/stages/2_rans.md).
 
-A slot has 12 bits. Its upper 7 name one of 128 buckets of 32 slots, the lower 5 a place in it. Most buckets hold
-slots of one symbol, or of two: a *base* (the first one's rank among the symbols that occur) and a *limit* (where the
-second begins) tell which. Up to eight buckets may be *dense*, with more symbols: these have their 32 ranks written
-out. The rank then leads to symbol, frequency and start. Each of these is a byte permute of one or two registers, for
-64 lanes at once, where a table of 4096 entries takes a gather for 16: 2.0 times the speed on a Zen 5 core
-(python -m bench.kernels). Tables of weights nearly always fit (all of MiniLM in bf16 and fp16, 97 % in fp32); those of
-more than 128 symbols, or of more than eight dense buckets, go the way of codec.kernels.rans.
+The tables are those of codec.kernels.registers: a few byte permutes lead from a slot to its symbol, frequency and
+start, for 64 lanes at once, where a table of 4096 entries takes a gather for 16.
+
+A group of 64 waits some 85 cycles for the one before, and keeps the units busy for 33. So 128 lanes are two groups side
+by side, and two chunks are four. On a Zen 5 core, in G symbols/s with 1 to 16 tables (python -m bench.kernels): gathers
+3.0-3.5, 64 lanes 2.9, 128 lanes 5.4-7.0, two chunks 6.2-9.6.
 
 Any bytes whatever as table, states and words are safe: nothing here forms an address from them, and a read position
 moves by at most 128 bytes a group, which the caller of a group has made sure are there.
@@ -25,71 +24,23 @@ from numba.extending import intrinsic
 
 from codec.kernels import cpu
 from codec.kernels.native import address_of, will_write
+from codec.kernels.registers import (
+    BASE,
+    DIRECT,
+    FREQ_HIGH,
+    FREQ_LOW,
+    LIMIT,
+    SIZE,
+    START_HIGH,
+    START_LOW,
+    SYMBOL,
+)
 from codec.kernels.tables import INNER
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
-#: Offsets of the parts of a table, and its size in bytes. Base and limit are by bucket, direct by 32 * dense + place,
-#: the others by rank. The limit is that less one;
-#: 31 is none, 255 marks a dense bucket, whose base is 32 * dense.
-BASE, LIMIT, DIRECT, SYMBOL, FREQ_LOW, FREQ_HIGH, START_LOW, START_HIGH, SIZE = (
-    0, 128, 256, 512, 640, 768, 896, 1024, 1152,
-)  # fmt: skip
-_DENSE: Final = 255
 #: Bytes that the end of a stream is copied to, so that a group can read 128 wherever it stands.
 PAD: Final = 1024
-
-
-@njit(**INNER)
-def build(freq, table, at):  # type: ignore[no-untyped-def]
-    """Lay out table[at:at + SIZE) (uint8) for frequencies (int64[256], of sum 4096). 0, or -1 if it does not fit."""
-    for k in range(SIZE):
-        table[at + k] = 0
-    slot, rank, dense = np.int64(0), np.int64(0), np.int64(0)
-    for s in range(256):
-        f = freq[s]
-        if f == 0:
-            continue
-        if rank == 128:
-            return -1
-        table[at + SYMBOL + rank] = s
-        table[at + FREQ_LOW + rank], table[at + FREQ_HIGH + rank] = f & 255, f >> 8
-        table[at + START_LOW + rank], table[at + START_HIGH + rank] = slot & 255, slot >> 8
-        first, stop = (slot + 31) >> 5, (slot + f + 31) >> 5
-        if slot & 31:
-            b = slot >> 5
-            place = at + LIMIT + b
-            if table[place] == 31:
-                table[place] = (slot & 31) - 1
-            elif table[place] != _DENSE:
-                if dense == 8:
-                    return -1
-                here = at + DIRECT + 32 * dense
-                base, limit = np.int64(table[at + BASE + b]), np.int64(table[place])
-                for j in range(32):
-                    table[here + j] = base + np.int64(j > limit)
-                table[at + BASE + b], table[place] = 32 * dense, _DENSE
-                dense += 1
-            if table[place] == _DENSE:
-                here = at + DIRECT + np.int64(table[at + BASE + b])
-                for j in range(slot & 31, 32):
-                    table[here + j] = rank
-        for b in range(first, stop):
-            table[at + BASE + b], table[at + LIMIT + b] = rank, 31
-        slot += f
-        rank += 1
-    return 0
-
-
-@njit(**INNER)
-def spell_out(table, at, out):  # type: ignore[no-untyped-def]
-    """The 4096 entries of a table as codec.kernels.tables.lay_out makes them, into ``out`` (uint32[4096])."""
-    for rank in range(128):
-        f = np.int64(table[at + FREQ_LOW + rank]) | np.int64(table[at + FREQ_HIGH + rank]) << 8
-        start = np.int64(table[at + START_LOW + rank]) | np.int64(table[at + START_HIGH + rank]) << 8
-        head = f << 20 | np.int64(table[at + SYMBOL + rank])
-        for j in range(f):
-            out[start + j] = head | j << 8
 
 
 class _Registers:

@@ -11,7 +11,8 @@ one table, 3.1 with 16 (256 KB, more than the first cache) in tiles of 384, and 
 and 2.1. A 3 GHz Cascade Lake decodes 1.5 and encodes 1.8. What decides the decoder's speed is looking up 16 table
 entries: a gather takes 33 cycles there (since the microcode that closes "gather data sampling"), so 16 scalar loads
 through the stack are faster (1.5 against 1.2); all of a group's loads come before anything that depends on one.
-Processors without that flaw use the gather. The encoder looks its table up with permutes of registers, 2.4 times
+Processors without that flaw use the gather, and those with VBMI hold most tables in registers
+(codec.kernels.permute). The encoder looks its table up with permutes of registers, 2.4 times
 faster than with gathers; a reciprocal and a step of Newton's instead of its division gain nothing.
 """
 

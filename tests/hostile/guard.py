@@ -23,7 +23,7 @@ from codec import bulk
 from codec.container import records
 from codec.decode import SpanDecoder
 from codec.errors import CodecError
-from codec.kernels import cpu, heads, huffman, permute, planes, rans, tables
+from codec.kernels import cpu, heads, huffman, permute, planes, rans, registers, tables
 from codec.memory import kept
 from codec.stages.geometry import plane_bytes, read_only
 from codec.wire import varint
@@ -153,7 +153,7 @@ def permute_decode(dice: Dice) -> None:
     words = dice.source("words", dice.below(dice.of(8, 4 * lanes, n + 2 * lanes, 2 * n + 9)))
     at = dice.below(min(words.size, dice.of(1, 9)) + 1)
     end = words.size - dice.below(min(2, words.size - at) + 1)
-    table = dice.put("table", dice.noise(count * permute.SIZE))
+    table = dice.put("table", dice.noise(count * registers.SIZE))
     jobs = []
     for k, tiles in enumerate((-(-n // tile), dice.of(0, 1, -(-n // tile)))):
         size = min(n, tile * tiles)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from codec.kernels import permute
+from codec.kernels import registers
 
 
 @njit
 def build(freq: np.ndarray, table: np.ndarray, at: int) -> int:
-    return permute.build(freq, table, at)  # type: ignore[no-any-return]
+    return registers.build(freq, table, at)  # type: ignore[no-any-return]
 
 
 @njit
 def spell_out(table: np.ndarray, at: int, out: np.ndarray) -> None:
-    permute.spell_out(table, at, out)
+    registers.spell_out(table, at, out)

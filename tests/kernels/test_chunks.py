@@ -21,7 +21,7 @@ from numba import config
 
 from codec.decode import SpanDecoder
 from codec.errors import CodecError, CorruptFileError
-from codec.kernels import chunks, heads, huffman, payloads, permute, planes, rans, xxh3
+from codec.kernels import chunks, heads, huffman, payloads, permute, planes, rans, registers, xxh3
 from codec.stages import layout as layouts
 from codec.stages import plain, registry
 from codec.stages.geometry import Bytes, read_only
@@ -386,7 +386,7 @@ def heads_alike(head: bytes) -> None:
         mine, room = QUICK.tables[at:], np.zeros(4096, np.uint32)
         for k in range(plane.tables.count):
             if held:
-                spell_out(mine.view(np.uint8), k * permute.SIZE, room)
+                spell_out(mine.view(np.uint8), k * registers.SIZE, room)
             found = room.view(np.uint64) if held else mine[k * 2048 : (k + 1) * 2048]
             assert (found == plane.tables.decoder.view(np.uint64)[k * 2048 : (k + 1) * 2048]).all()
         at += 2048 * plane.tables.count

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from codec.kernels import cpu, permute, rans, tables
+from codec.kernels import cpu, permute, rans, registers, tables
 from tests import naive
 from tests.kernels.inner import build, spell_out
 
@@ -36,11 +36,11 @@ def in_words(freq: np.ndarray) -> list[tuple[int, int, int]]:
 def looked_up(table: np.ndarray, slot: int) -> tuple[int, int, int]:
     """What the kernel finds for a slot, step by step."""
     bucket, place = slot >> 5, slot & 31
-    base, limit = int(table[permute.BASE + bucket]), int(table[permute.LIMIT + bucket])
-    rank = int(table[permute.DIRECT + base + place]) if limit == 255 else base + (place > limit)
-    f = int(table[permute.FREQ_LOW + rank]) | int(table[permute.FREQ_HIGH + rank]) << 8
-    start = int(table[permute.START_LOW + rank]) | int(table[permute.START_HIGH + rank]) << 8
-    return int(table[permute.SYMBOL + rank]), f, slot - start
+    base, limit = int(table[registers.BASE + bucket]), int(table[registers.LIMIT + bucket])
+    rank = int(table[registers.DIRECT + base + place]) if limit == 255 else base + (place > limit)
+    f = int(table[registers.FREQ_LOW + rank]) | int(table[registers.FREQ_HIGH + rank]) << 8
+    start = int(table[registers.START_LOW + rank]) | int(table[registers.START_HIGH + rank]) << 8
+    return int(table[registers.SYMBOL + rank]), f, slot - start
 
 
 @given(symbols=st.integers(2, 140), wild=st.booleans(), seed=st.integers(0, 2**32))
@@ -48,7 +48,7 @@ def looked_up(table: np.ndarray, slot: int) -> tuple[int, int, int]:
 @example(symbols=129, wild=False, seed=0)
 def test_every_slot_leads_to_its_symbol(symbols: int, wild: bool, seed: int) -> None:
     freq = freqs_for(np.random.default_rng(seed), symbols, wild)
-    table = np.full(permute.SIZE + 20, 9, np.uint8)
+    table = np.full(registers.SIZE + 20, 9, np.uint8)
     found = build(freq, table, 10)
     assert (table[:10] == 9).all() and (table[-10:] == 9).all()
     inner = np.cumsum(freq[freq > 0])[:-1]
@@ -67,9 +67,9 @@ def coded(n: int, tile: int, lanes: int, count: int, symbols: int, seed: int) ->
     """(bytes, choice, tables, states, stream) of some data, by the oracle."""
     rng = np.random.default_rng(seed)
     freqs = [freqs_for(rng, symbols, wild=False) for _ in range(count)]
-    room = np.zeros(count * permute.SIZE, np.uint8)
+    room = np.zeros(count * registers.SIZE, np.uint8)
     for k, freq in enumerate(freqs):
-        assert build(freq, room, k * permute.SIZE) == 0
+        assert build(freq, room, k * registers.SIZE) == 0
     tiles = naive.tiles_of(n, tile)
     choice = rng.integers(0, count, len(tiles), dtype=np.uint8)
     data = np.zeros(n, np.uint8)
@@ -137,7 +137,7 @@ def test_any_input_gives_what_the_other_kernel_gives(seed: int, lanes: int, n: i
     """States and words are noise: both kernels stop, or fail, at the same place with the same bytes."""
     rng = np.random.default_rng(seed)
     freq, tile = freqs_for(rng, int(rng.integers(2, 90)), wild=False), int(rng.integers(1, 500))
-    held, decoder, encoder = np.zeros(permute.SIZE, np.uint8), np.zeros(4096, np.uint32), np.zeros(256, np.uint32)
+    held, decoder, encoder = np.zeros(registers.SIZE, np.uint8), np.zeros(4096, np.uint32), np.zeros(256, np.uint32)
     if build(freq, held, 0) < 0:
         return
     tables.lay_out(freq.reshape(1, 256), decoder, encoder)
