@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from codec import reader, writer
+from codec import reader
 from codec.access import BytesSource, FileSource, opened
 from codec.dtypes import dtype_of
 from codec.engine import in_order, thread_count
@@ -82,6 +82,8 @@ def compress(
             if shape is not None
             else _ragged(size, element.bits, element.name)
         )
+    from codec import writer  # what only encodes is not loaded by who decodes
+
     sink = MemorySink(size + size // 512 + (1 << 16))
     writer.write(
         original, sink.write, level=level, threads=threads, name="data", segments=segments, digest=False, room=sink.room
@@ -158,6 +160,8 @@ def compress_file(
     >>> codec.compress_file(path).original_bytes
     100000
     """
+    from codec import writer
+
     with opened(src) as (file, name):
         before = _status(file)
         size = (
