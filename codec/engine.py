@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -47,23 +47,49 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Job(Generic[T, R]):
-    """A task that the pool has been given, and that the caller may take back while nobody has begun it."""
+    """A task that whoever comes first does: a thread of the pool, or the caller. What it held is let go of at once."""
 
-    def __init__(self, task: T, future: Future[R]) -> None:
-        self.task, self.future = task, future
+    def __init__(self, work: Callable[[T], R], task: T) -> None:
+        self._work, self._held = work, [task]
+        #: Who does it: entered by setdefault, which no interrupt can cut in two.
+        self._by: dict[str, int] = {}
+        self._over = threading.Event()
+        self._values: list[R] = []
+        self._error: BaseException | None = None
 
-    def taken_back(self, work: Callable[[T], R]) -> bool:
-        """Do it here, if it is still to be begun. Its error is kept for whoever takes the result."""
-        if not self.future.cancel():
-            return False
-        self.future = Future()
+    def run(self) -> None:
+        """Do it, unless somebody has begun it. Its error is kept for whoever takes the result."""
+        if self._by or self._by.setdefault("thread", threading.get_ident()) != threading.get_ident():
+            return
         try:
-            self.future.set_result(work(self.task))
-        except BaseException as error:
-            self.future.set_exception(error)
-            if not isinstance(error, Exception):  # an interrupt does not wait for its turn
-                raise
+            self._values.append(self._work(self._held.pop()))
+        except Exception as error:  # noqa: BLE001 - raised where the result is taken, in its turn
+            self._error = error
+        finally:  # an interrupt does not wait for its turn
+            self._over.set()
+
+    def run_here(self) -> bool:
+        """Do it in the caller's thread; False if somebody has begun it."""
+        if self._by:
+            return False
+        self.run()
         return True
+
+    def give_up(self) -> None:
+        """See to it that it is not begun; if a thread of the pool has, wait for the end of it."""
+        if self._by.setdefault("thread", threading.get_ident()) != threading.get_ident():
+            self._over.wait()
+        self._held.clear()
+
+    def done(self) -> bool:
+        return self._over.is_set()
+
+    def result(self) -> R:
+        """What came of it, once it is done; waits for that."""
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+        return self._values.pop()
 
 
 def in_order(tasks: Iterable[T], work: Callable[[T], R], threads: int) -> Iterator[R]:
@@ -72,8 +98,8 @@ def in_order(tasks: Iterable[T], work: Callable[[T], R], threads: int) -> Iterat
     The caller's thread is one of the threads: it draws the tasks, and rather than wait for a result it does one that
     nobody has begun. (A thread that waits lets its processor go to sleep, and waking one up took a tenth of a
     millisecond on a virtual machine: two threads were no faster than one.) The first error stops everything and is
-    raised here; nothing runs on afterwards. Called by work itself (a caller's progress, say), it does all in that
-    thread, which cannot wait for its own pool.
+    raised here; nothing runs on afterwards, and an interrupt waits only for what a thread of the pool is doing. Called
+    by work itself (a caller's progress, say), it does all in that thread, which cannot wait for its own pool.
 
     >>> list(in_order(range(4), lambda n: n * n, threads=2))
     [0, 1, 4, 9]
@@ -82,24 +108,26 @@ def in_order(tasks: Iterable[T], work: Callable[[T], R], threads: int) -> Iterat
         yield from map(work, tasks)
         return
     waiting: deque[_Job[T, R]] = deque()
-    pool = _pool(threads - 1)
+    pool, process = _pool(threads - 1), os.getpid()
 
     def take() -> R:
         first = waiting[0]
-        while not first.future.done() and not first.taken_back(work):
-            if not any(job.taken_back(work) for job in list(waiting)[1:]):
-                break
+        while not first.done() and any(job.run_here() for job in waiting):
+            pass
+        result = first.result()
         waiting.popleft()
-        return first.future.result()
+        return result
 
     try:
         for task in tasks:
-            waiting.append(_Job(task, pool.submit(work, task)))
+            job = _Job(work, task)
+            waiting.append(job)
+            pool.submit(job.run)
             while len(waiting) > threads:
                 yield take()
         while waiting:
             yield take()
     finally:
-        for job in waiting:
-            job.future.cancel()
-        wait([job.future for job in waiting])
+        if os.getpid() == process:  # a forked child has none of the threads
+            for job in waiting:
+                job.give_up()

@@ -109,7 +109,7 @@ def decompress(blob: Any, threads: int | None = None) -> bytes:
     if file.index.original < 2:
         return file.read(0, file.index.original).tobytes()
     out = new_bytes(file.index.original)
-    _decode_into(file, out.array, threads)
+    _decode_into(file, out.array, threads, out)
     return out.take()
 
 
@@ -131,8 +131,10 @@ def decompress_into(blob: Any, out: Any, threads: int | None = None) -> int:
     return file.index.original
 
 
-def _decode_into(file: reader.WeftFile, out: Any, threads: int | None) -> None:
-    def work(task: reader.Task) -> None:
+def _decode_into(file: reader.WeftFile, out: Any, threads: int | None, owner: Any = None) -> None:
+    """``owner`` of the memory of ``out``: kept for as long as any thread may write there, whatever interrupts this."""
+
+    def work(task: reader.Task, owner: Any = owner) -> None:
         file.run(task, out[task.begin : task.end])
 
     for _ in in_order(file.tasks(), work, thread_count(threads)):

@@ -6,6 +6,7 @@ A library call never starts a process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,15 +15,18 @@ from typing import Final
 
 #: A kernel that is compiled for each kind of work, whatever the file holds.
 _SIGNS: Final = {"compress": "spans.encode", "decompress": "chunks.decode"}
+#: Seconds for the other process to end once this one has done its half.
+_PATIENCE: Final = 30
 
 
 def _cached(kernel: str) -> bool:
     """Whether numba has compiled a kernel, named as MODULE.FUNCTION."""
-    kernels, pattern = Path(__file__).parent / "kernels", f"{kernel}-*.nbi"
-    folders = [kernels / "__pycache__"]
+    kernels, version = Path(__file__).parent / "kernels", "{}{}".format(*sys.version_info)
+    wide = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "numba"  # where it may not write here
+    folders = [kernels / "__pycache__", *wide.glob("kernels_*")]
     if os.environ.get("NUMBA_CACHE_DIR"):
         folders = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("kernels_*"))
-    return any(True for folder in folders for _ in folder.glob(pattern))
+    return any(True for folder in folders for _ in folder.glob(f"{kernel}-*.py{version}.nbi"))
 
 
 def kernels_are_cached() -> bool:
@@ -39,11 +43,14 @@ def compile_kernels(work: str, level: str = "default") -> None:
 
     If the other process fails, nothing is lost: what it has not compiled is compiled when it is needed.
     """
-    if _cached(_SIGNS[work]) or (os.cpu_count() or 1) < 2:
+    if _cached(_SIGNS[work]) or (os.cpu_count() or 1) < 2 or os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return
-    command = [sys.executable, "-m", "codec.warm", work, level]
+    if not sys.executable or getattr(sys, "frozen", False):  # what would be started is not Python
+        return
+    # -P: whatever lies in the current folder, beside a file from a stranger, is not imported
+    command = [sys.executable, "-P", "-m", "codec.warm", work, level]
     root = str(Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), root)))
     none = subprocess.DEVNULL
     try:
         other = subprocess.Popen(command, stdin=none, stdout=none, stderr=none, env=os.environ | {"PYTHONPATH": path})
@@ -51,7 +58,8 @@ def compile_kernels(work: str, level: str = "default") -> None:
         return
     try:
         _half(work, level, first=True)
-        other.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            other.wait(_PATIENCE)
     finally:
         other.kill()
         other.wait()
