@@ -123,7 +123,9 @@ class SpanDecoder:
         for k, (p, g) in enumerate(zip(planes, shapes, strict=True)):
             stage = c.u8()
             if stage not in registry.PLANE_STAGES:
-                raise UnsupportedVersionError(f"{c.what}: stage {stage}; this reader knows {registry.known()}")
+                raise UnsupportedVersionError(
+                    f"{c.what}: stage {stage}; this reader knows {registry.known(registry.PLANE_STAGES)}"
+                )
             if stage in registry.TABLE_READERS and (p.tables is None or p.tables.stage != stage):
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
             self._empty(c, g.size, stage)

@@ -27,7 +27,7 @@ from codec.errors import (
     UnsupportedVersionError,
 )
 from codec.limits import DIMENSIONS_MAX
-from codec.memory import MemorySink, new_bytes
+from codec.memory import MemorySink, new_bytes, records_room
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.stages.geometry import working
@@ -84,7 +84,7 @@ def compress(
         )
     from codec import writer  # what only encodes is not loaded by who decodes
 
-    sink = MemorySink(size + size // 512 + (1 << 16))
+    sink = MemorySink(records_room(size))
     writer.write(
         original, sink.write, level=level, threads=threads, name="data", segments=segments, digest=False, room=sink.room
     )

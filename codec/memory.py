@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from codec.errors import LimitExceededError
+from codec.limits import CHUNK_BYTES_MAX
 
 _API: Final = ctypes.pythonapi
 _NEW = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t)(("PyBytes_FromStringAndSize", _API))
@@ -70,6 +71,13 @@ def new_bytes(size: int) -> Filling:
         return Filling(size)
     except MemoryError:
         raise LimitExceededError(f"the blob announces {size} bytes, more than there is memory for") from None
+
+
+def records_room(size: int) -> int:
+    """Bytes in which the records of so much can be made whatever comes of it: escapes in every 64th element, and a last
+    chunk that counts as a whole one. What has less room is planned twice. Memory that is not touched costs nothing.
+    """
+    return size + size // 4 + (1 << 16) + (1 << 20 if size > CHUNK_BYTES_MAX else 0)
 
 
 class MemorySink:

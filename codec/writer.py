@@ -19,6 +19,7 @@ from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, span_bytes
 from codec.engine import in_order, thread_count
 from codec.errors import SourceChangedError
+from codec.memory import records_room
 from codec.planner.levels import Level, level_of
 from codec.report import Progress, Report
 from codec.sources import segments_of
@@ -193,7 +194,7 @@ def write(
             except IndexError:
                 out = _NO_ROOM
             if out.size < size:
-                out = np.empty(size + size // 8 + 8192 * len(batch), np.uint8)
+                out = np.empty(records_room(size) + 8192 * len(batch), np.uint8)
         return batch, encode([p for p in batch if p.data.size], lev, out), out
 
     try:

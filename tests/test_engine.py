@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -106,3 +107,39 @@ def test_a_caller_that_stops_early_leaves_nothing_running() -> None:
     count = len(begun)
     assert count <= 5
     assert len(begun) == count
+
+
+class Thing:
+    pass
+
+
+def test_what_the_caller_has_done_is_let_go_of() -> None:
+    """While somebody else holds the pool's only thread, whose queue fills with what the caller has done itself."""
+    begun, held = threading.Event(), threading.Event()
+
+    def hold(n: int) -> int:
+        if threading.current_thread() is other:
+            assert begun.wait(60)
+        else:
+            begun.set()
+            assert held.wait(60)
+        return n
+
+    other = threading.Thread(target=lambda: list(in_order(range(2), hold, 2)))
+    other.start()
+    try:
+        assert begun.wait(60)
+        alive: list[weakref.ref[Thing]] = []
+
+        def tasks() -> Iterator[Thing]:
+            for _ in range(200):
+                thing = Thing()
+                alive.append(weakref.ref(thing))
+                yield thing
+
+        for _ in in_order(tasks(), lambda thing: [thing], 2):
+            pass
+        assert sum(ref() is not None for ref in alive) <= 3
+    finally:
+        held.set()
+        other.join()

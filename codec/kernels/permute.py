@@ -8,7 +8,7 @@ by side, and two chunks are four. On a Zen 5 core, in G symbols/s with 1 to 16 t
 3.0-3.5, 64 lanes 2.9, 128 lanes 5.4-7.0, two chunks 6.2-9.6.
 
 Any bytes whatever as table, states and words are safe: nothing here forms an address from them, and a read position
-moves by at most 128 bytes a group, which the caller of a group has made sure are there.
+moves by at most 2 bytes for each lane of a group, which the caller of a group has made sure are there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from codec.kernels.tables import INNER
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
-#: Bytes that the end of a stream is copied to, so that a group can read 128 wherever it stands.
+#: Bytes that the end of a stream is copied to: less than 256 of it, so that a group can read 256 wherever it stands.
 PAD: Final = 1024
 
 

@@ -19,7 +19,7 @@ from numba import njit
 from codec.kernels.tables import INNER
 
 #: Offsets of the parts of a table, and its size in bytes. Base and limit are by bucket, direct by 32 * dense + place,
-#: the others by rank. The limit is that less one;
+#: the others by rank. The limit is the place where the second begins, less one;
 #: 31 is none, 255 marks a dense bucket, whose base is 32 * dense.
 BASE, LIMIT, DIRECT, SYMBOL, FREQ_LOW, FREQ_HIGH, START_LOW, START_HIGH, SIZE = (
     0, 128, 256, 512, 640, 768, 896, 1024, 1152,

@@ -162,5 +162,7 @@ def _tables(c: Cursor, field: int) -> Any:
         raise c.bad(f"{count} tables, at most {TABLES_MAX}")
     reader = registry.TABLE_READERS.get(stage)
     if reader is None:
-        raise UnsupportedVersionError(f"{c.what}: tables of stage {stage}; this reader knows {registry.known()}")
+        raise UnsupportedVersionError(
+            f"{c.what}: tables of stage {stage}; this reader knows {registry.known(registry.TABLE_READERS)}"
+        )
     return reader(c, count)

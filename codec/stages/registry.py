@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from codec.stages import huffman, plain, rans
@@ -34,6 +34,6 @@ DROP_STAGES: Final = frozenset({plain.STORED, plain.CONSTANT, plain.ZSTD, plain.
 PLANE_STAGES: Final = frozenset(DECODERS) - {plain.PAIR}
 
 
-def known() -> str:
-    """The stages of this reader, for messages."""
-    return ", ".join(f"{k} {v}" for k, v in NAMES.items())
+def known(stages: Iterable[int] = NAMES) -> str:
+    """Stages of this reader, for messages."""
+    return ", ".join(f"{k} {NAMES[k]}" for k in sorted(stages))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import config
 
+import codec
 from codec import batch
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
@@ -167,3 +168,16 @@ def test_what_repeats_is_found_and_noise_is_not() -> None:
     assert not statistics.repeats(noise, seen, counts)
     noise[4000:4600] = noise[100:700]
     assert statistics.repeats(noise, seen, counts)
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="everything goes the other way")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("level", ["fast", "default"])
+@pytest.mark.parametrize(("kind", "rows"), [("f2", 4096), ("f2", 1024), ("f4", 1024), ("f4", 400), ("f2", 300)])
+def test_a_lone_tensor_has_room_enough(
+    kind: str, rows: int, level: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the memory that the writer gives: what has too little is planned twice."""
+    monkeypatch.setattr(batch.Writer, "other", lambda *_: pytest.fail("left to the other way"))
+    data = np.random.default_rng(rows).normal(0, 0.02, (rows, 768)).astype(kind)
+    assert codec.decompress(codec.compress(data, level=level, threads=threads)) == data.tobytes()
