@@ -440,6 +440,50 @@ def chunk_records(dice: Dice) -> None:
         pass
 
 
+@cache
+def _weights() -> tuple[bytes, list[bytes], bytes]:
+    """(span record, chunk records, original) of weights whose chunks have planes of 128 lanes."""
+    x = np.random.default_rng(8).standard_normal((400, 2000), np.float32) * np.float32(0.02)
+    original = (x.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    blob, at, found = codec.compress(original, "BF16", x.shape), 16, []
+    while blob[at] != records.INDEX:
+        _, size = records.frame_size(blob[at : at + 5], "f", at)
+        found.append(blob[at + 5 : at + size - 8])
+        at += size
+    assert len(found) > 3
+    return found[0], found[1:], original
+
+
+def chunk_runs(dice: Dice) -> None:
+    """Two or three whole chunk records in one call, so that two are decoded side by side; one may be damaged."""
+    head, chunks, original = _weights()
+    decoder, tables = SpanDecoder(memoryview(head), "hostile"), bulk.span_tables(head)
+    count = dice.of(2, 3)
+    first = dice.below(len(chunks) - count + 1)
+    bodies = chunks[first : first + count]
+    if dice.below(2):
+        k = dice.below(count)
+        bodies[k] = _damaged(dice, bodies[k])
+    stored_records = [records.record(records.CHUNK, body) for body in bodies]
+    stored = read_only(dice.put("stored", np.frombuffer(b"".join(stored_records), np.uint8)))
+    begin, jobs, at = decoder.layout.chunk_range(first)[0], [], 0
+    for number, record in enumerate(stored_records, first):
+        a, b = decoder.layout.chunk_range(number)
+        jobs.append((at, at + len(record), a - begin, b - begin, number))
+        at += len(record)
+    out = dice.room("out", jobs[-1][3])
+
+    def careful(k: int) -> None:
+        a, b = jobs[k][2:4]
+        decoder.decode_chunk(first + k, memoryview(bodies[k]), out[a:b])
+
+    try:
+        bulk.decode(stored, jobs, out, tables, careful)
+    except CodecError:
+        return
+    assert out.tobytes() == original[begin : begin + out.size]
+
+
 def _announced(body: bytes) -> int:
     value = 0
     for k, byte in enumerate(body[:4]):
@@ -468,7 +512,7 @@ KINDS: Final[dict[str, Callable[[Dice], None]]] = {
         escapes,
         whole_records,
     )
-} | {"chunk_records": chunk_records}
+} | {"chunk_records": chunk_records, "chunk_runs": chunk_runs}
 
 
 def main(kind: str, seed: int, first: int, last: int, progress: str | None = None) -> None:
@@ -477,7 +521,9 @@ def main(kind: str, seed: int, first: int, last: int, progress: str | None = Non
     with Path(progress or "/dev/null").open("r+b" if progress else "wb", buffering=0) as file:
         for name in kinds:
             run = KINDS.get(name, overrun)
-            for number in range(first, last if name != "chunk_records" else first + (last - first + 7) // 8):
+            for number in range(
+                first, last if name not in ("chunk_records", "chunk_runs") else first + (last - first + 7) // 8
+            ):
                 file.seek(0)
                 file.write(f"{name} {seed} {number:<12}\n".encode())
                 try:
