@@ -42,12 +42,12 @@ def lay_out(freq: np.ndarray, table: np.ndarray, at: int) -> int:
     return registers.build(freq, table, at)  # type: ignore[no-any-return]
 
 
-def in_registers(tables: int, tile: int, both: bool) -> Callable[[], object]:
-    """rANS decoding with tables in registers, of 128 lanes: one chunk, or two side by side."""
+def in_registers(tables: int, tile: int, both: bool, lanes: int = 128) -> Callable[[], object]:
+    """rANS decoding with tables in registers: one chunk, or two side by side."""
     data, choice, counts = symbols(tables, tile)
     fitted = rans_stage.fit_tables(counts, 1)
-    words, states = np.empty(2 * SIZE + 64, np.uint8), np.full(128, 65536, np.uint32)
-    at = int(rans.encode(read_only(data), SIZE, tile, choice, fitted.encoder, 128, states, words, fitted.top))
+    words, states = np.empty(2 * SIZE + 64, np.uint8), np.full(lanes, 65536, np.uint32)
+    at = int(rans.encode(read_only(data), SIZE, tile, choice, fitted.encoder, lanes, states, words, fitted.top))
     held = np.zeros(tables * registers.SIZE, np.uint8)
     for k in range(tables):
         assert lay_out(fitted.frequencies[k], held, k * registers.SIZE) == 0
@@ -55,7 +55,7 @@ def in_registers(tables: int, tile: int, both: bool) -> Callable[[], object]:
     for _ in range(2):
         mine, out, pad = states.copy(), np.zeros(SIZE, np.uint8), np.zeros(permute.PAD, np.uint8)
         where = [a.ctypes.data for a in (held, mine, out)]
-        job = np.array([at, words.size, 128, where[0], choice.size, tile, *where[1:], SIZE, 0, 0, 0], np.int64)
+        job = np.array([at, words.size, lanes, where[0], choice.size, tile, *where[1:], SIZE, 0, 0, 0], np.int64)
         made.append((mine, out, pad, job, job.copy()))
     none = np.zeros(permute.FIELDS, np.int64)
 
@@ -176,9 +176,9 @@ def main() -> None:
     measured = [{name: SIZE / best(job, calls) / 1e9 for name, job in jobs(*shape).items()} for shape in shapes]
     for name in measured[0]:
         print(f"| {name} |" + "".join(f" {row[name]:.2f} |" for row in measured))
-    for both in (False, True) if cpu.permutes() else ():
-        rates = [(1 + both) * SIZE / best(in_registers(*shape, both), calls) / 1e9 for shape in shapes]
-        name = "rANS decode, tables in registers" + (", two chunks" if both else "")
+    for both, lanes in ((False, 64), (False, 128), (True, 128)) if cpu.permutes() else ():
+        rates = [(1 + both) * SIZE / best(in_registers(*shape, both, lanes), calls) / 1e9 for shape in shapes]
+        name = f"rANS decode, tables in registers, {lanes} lanes" + (", two chunks" if both else "")
         print(f"| {name} |" + "".join(f" {rate:.2f} |" for rate in rates))
     for name, job in plane_jobs().items():
         print(f"\n{name}, bf16: {SIZE / best(job, calls) / 1e9:.2f} G elements/s", end="")

@@ -256,7 +256,7 @@ def _given(room: _Room, row: Any) -> Bytes:
 
 def compile_driver(level: str) -> None:
     """Compile the kernel, or load it, without coding anything."""
-    writer, room, none = Writer(level_of(level), _NO_BYTES), _room(), np.zeros((0, 11), np.int64)
+    writer, room, none = Writer(level_of(level), _NO_BYTES), _room(), np.zeros((0, cuts.JOB), np.int64)
     room.ints[names.JOB_AT] = 0
     kernel.encode(
         none, writer.how, room.ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, _WEIGHTS,

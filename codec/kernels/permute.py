@@ -3,9 +3,9 @@
 The tables are those of codec.kernels.registers: a few byte permutes lead from a slot to its symbol, frequency and
 start, for 64 lanes at once, where a table of 4096 entries takes a gather for 16.
 
-A group of 64 waits some 85 cycles for the one before, and keeps the units busy for 33. So 128 lanes are two groups side
-by side, and two chunks are four. On a Zen 5 core, in G symbols/s with 1 to 16 tables (python -m bench.kernels): gathers
-3.0-3.5, 64 lanes 2.9, 128 lanes 5.4-7.0, two chunks 6.2-9.6.
+A group of 64 waits for the one before, and keeps the units busy for less than half of that time. So 128 lanes are two
+groups side by side, and two chunks are four. On a Zen 5 core, in G symbols/s with 1 to 16 tables (python -m
+bench.kernels): gathers 3.2-3.6, 64 lanes 3.1-3.9, 128 lanes 5.4-7.3, two chunks 6.3-9.8.
 
 Any bytes whatever as table, states and words are safe: nothing here forms an address from them, and a read position
 moves by at most 2 bytes for each lane of a group, which the caller of a group has made sure are there.
