@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from codec.estimate import estimate_file
     from codec.files import compress, compress_file, decompress, decompress_file, decompress_into, verify_file
     from codec.inspection import inspect_file
+    from codec.names import is_model_name
+    from codec.original import OriginalFile, open_original
     from codec.recovery import recover_file
     from codec.tensors import load_file, safe_open, save_file
     from codec.warm import kernels_are_cached
@@ -41,8 +43,11 @@ _LAZY = {
     "decompress_into": "codec.files",
     "estimate_file": "codec.estimate",
     "inspect_file": "codec.inspection",
+    "is_model_name": "codec.names",
     "kernels_are_cached": "codec.warm",
     "load_file": "codec.tensors",
+    "open_original": "codec.original",
+    "OriginalFile": "codec.original",
     "recover_file": "codec.recovery",
     "safe_open": "codec.tensors",
     "save_file": "codec.tensors",
@@ -59,6 +64,7 @@ __all__ = [
     "LostTensor",
     "MismatchError",
     "NotWeftError",
+    "OriginalFile",
     "Piece",
     "RecoveryReport",
     "Report",
@@ -74,8 +80,10 @@ __all__ = [
     "decompress_into",
     "estimate_file",
     "inspect_file",
+    "is_model_name",
     "kernels_are_cached",
     "load_file",
+    "open_original",
     "recover_file",
     "safe_open",
     "save_file",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from codec.errors import TruncatedFileError
+
+#: What a path never begins with that anyone would give a file.
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[a-z0-9]+)*://")
 
 
 class BytesSource:
@@ -65,10 +69,19 @@ class FileSource:
 
 @contextlib.contextmanager
 def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
-    """A binary file object and its name for messages, from a path or a file object (which is left open)."""
+    """A binary file object and its name for messages, from a path, a URL that fsspec knows ("hf://org/repo/file"), or a
+    file object (which is left open).
+    """
     if hasattr(path, "read"):
         yield path, str(getattr(path, "name", "stream"))
         return
     name = os.fspath(path)
+    if isinstance(name, str) and _URL.match(name):
+        import fsspec
+
+        # no cache: the reader knows what it needs, and asks for nothing twice
+        with fsspec.open(name, "rb", cache_type="none").open() as file:
+            yield file, name
+        return
     with open(name, "rb", buffering=0) as file:
         yield file, os.fsdecode(name)

@@ -28,13 +28,13 @@ from codec.errors import (
 )
 from codec.limits import DIMENSIONS_MAX
 from codec.memory import MemorySink, new_bytes, records_room
+from codec.names import SUFFIX
 from codec.report import Progress, Report
 from codec.sources.segment import Segment
 from codec.stages.geometry import working
 from codec.storage import AtomicFile, BytesOriginal, StreamOriginal, differ
 from codec.streaming import decode_stream
 
-SUFFIX = ".weft"
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
 

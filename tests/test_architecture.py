@@ -26,6 +26,7 @@ FLOORS = (
         "codec.engine",
         "codec.report",
         "codec.memory",
+        "codec.names",
     ),
     ("codec.kernels",),
     ("codec.stages",),
@@ -41,14 +42,15 @@ FLOORS = (
         "codec.streaming",
         "codec.writer",
         "codec.inspection",
+        "codec.original",
         "codec.files",
         "codec.tensors",
         "codec.estimate",
         "codec.warm",
     ),
     ("codec",),
-    ("codec.cli",),
     ("hub",),
+    ("codec.cli",),
 )
 
 FOLDERS = ("codec", "hub", "format_spec", "tests", "bench")
@@ -69,6 +71,7 @@ NEVER = {
     "codec.bulk": ENCODER,
     "codec.reader": ENCODER,
     "codec.inspection": ENCODER,
+    "codec.original": ENCODER,
     "codec.writer": ("codec.decode", "codec.reader"),
 }
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from codec._version import __version__
 from codec.cli.failures import UsageError
-from codec.cli.folders import MODEL_PATTERNS, SMALL
+from codec.names import MODEL_PATTERNS, SMALL
 
 EXIT_CODES = """\
 exit codes:

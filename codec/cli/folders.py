@@ -15,28 +15,11 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from codec.cli.failures import UnsupportedEntryError, UsageError
-from codec.cli.places import SUFFIX, Job, spelled
-
-#: Files below this many bytes are copied: headers, vocabularies, configurations.
-SMALL: Final = 64 * 1024
-
-#: What files of models are called, in lower case.
-MODEL_PATTERNS: Final = (
-    *("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.gguf", "*.ggml", "*.onnx", "*.onnx.data"),
-    *("*.onnx_data", "*.npz", "*.npy", "*.h5", "*.hdf5", "*.keras", "*.tflite", "*.msgpack", "*.pb"),
-    *("*.model", "*.nnue", "*.weights", "*.pdparams", "*.params", "*.caffemodel", "*.mlmodel"),
-    *("*.distcp", "*.pkl", "*.data-?????-of-?????"),
-)
-
-
-def is_model(name: str) -> bool:
-    """Whether a file of this name is taken for a model."""
-    return any(fnmatchcase(name.lower(), pattern) for pattern in MODEL_PATTERNS)
+from codec.cli.places import Job, spelled
+from codec.names import SMALL, SUFFIX, is_model_name
 
 
 def plan(root: str, output: str, *, compressing: bool) -> list[Job]:
@@ -81,7 +64,7 @@ def _file(path: Path, place: Path, *, compressing: bool) -> Job:
 
 def _is_coded(path: Path, size: int, *, compressing: bool) -> bool:
     marked = path.name.endswith(SUFFIX)
-    return marked or (compressing and size >= SMALL and is_model(path.name))
+    return marked or (compressing and size >= SMALL and is_model_name(path.name))
 
 
 def _link(root: Path, path: Path, place: Path, *, compressing: bool) -> Job:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from codec.cli.failures import UsageError
+from codec.names import SUFFIX
 
-SUFFIX: Final = ".weft"
 STREAM: Final = "-"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codec.cli.folders import SMALL, is_model
+from codec.names import SMALL, is_model_name
 from tests.cli.calls import Here
 
 Tree = dict[str, bytes | str | None]
@@ -196,4 +196,4 @@ def test_copies_keep_times_and_permissions(codec: Here, folder: Path) -> None:
 def test_names_of_models() -> None:
     yes = ("a.safetensors", "PYTORCH_MODEL.BIN", "model.onnx_data", "variables.data-00000-of-00001")
     no = ("tokenizer.json", "safetensors", "a.safetensors.index.json", "a.py")
-    assert all(map(is_model, yes)) and not any(map(is_model, no))
+    assert all(map(is_model_name, yes)) and not any(map(is_model_name, no))

@@ -1,0 +1,118 @@
+"""The download hook: huggingface_hub's clients see originals where a repo has weft files.
+
+Built on ``huggingface_hub.set_client_factory``; nothing is patched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2 as httpx
+import huggingface_hub
+from huggingface_hub.utils import _http
+
+from hub.transport import WeftTransport
+
+Factory = Callable[[], httpx.Client]
+
+
+def enable() -> None:
+    """From now on, everything in this process that downloads through huggingface_hub (``hf_hub_download``,
+    ``snapshot_download``, ``HfFileSystem``, transformers, diffusers ...) finds ``model.safetensors`` in a repo that has
+    only ``model.safetensors.weft``, and transfers only the latter. Again is no error.
+
+    The client factory that is in place is wrapped, and whatever it sets up stays in force: proxies, certificates,
+    headers, hooks, offline mode. A factory that is set later replaces this one; call ``enable`` again then.
+
+    What is given out is checked against the checksums of the weft file and, if read whole, against the SHA-256 of the
+    original; codec.CorruptFileError is raised in the middle of a download that does not match. Plain downloads of
+    huggingface_hub end at 50 GB; :func:`hub.pull` has no such limit.
+
+    >>> import hub, huggingface_hub
+    >>> hub.enable()
+    >>> hub.is_enabled()
+    True
+    >>> hub.disable()
+    """
+    with _lock:
+        current = _current_factory()
+        if not (isinstance(current, _Hook) and current.on):
+            huggingface_hub.set_client_factory(_Hook(current))
+
+
+def disable() -> None:
+    """Put back the client factory that was there before :func:`enable`. No error if there is nothing to disable."""
+    with _lock:
+        current = _current_factory()
+        if isinstance(current, _Hook):
+            current.on = False
+            huggingface_hub.set_client_factory(current.wrapped)
+
+
+def is_enabled() -> bool:
+    """Whether downloads of this process go through the hook."""
+    current = _current_factory()
+    return isinstance(current, _Hook) and current.on
+
+
+@contextmanager
+def enabled() -> Iterator[None]:
+    """The hook within a ``with`` block, for the whole process. Leaves it as it was before."""
+    before = is_enabled()
+    enable()
+    try:
+        yield
+    finally:
+        if not before:
+            disable()
+
+
+class _Hook:
+    """A client factory around another."""
+
+    def __init__(self, wrapped: Factory) -> None:
+        self.wrapped, self.on = wrapped, True
+
+    def __call__(self) -> httpx.Client:
+        client = self.wrapped()
+        return hooked(client) if self.on else client
+
+
+def hooked(client: httpx.Client) -> httpx.Client:
+    """A client that sends through another and answers for originals."""
+    return _HookedClient(client)
+
+
+class _HookedClient(httpx.Client):
+    """Builds requests, follows redirects and keeps cookies as the wrapped client would, which does all the rest."""
+
+    def __init__(self, wrapped: httpx.Client) -> None:
+        self._wrapped = wrapped
+        super().__init__(
+            headers=wrapped.headers,
+            params=wrapped.params,
+            cookies=wrapped.cookies,
+            timeout=wrapped.timeout,
+            follow_redirects=wrapped.follow_redirects,
+            max_redirects=wrapped.max_redirects,
+            base_url=wrapped.base_url,
+            transport=WeftTransport(wrapped),
+            trust_env=False,  # proxies and .netrc are the wrapped client's, if it wants them
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_wrapped":  # not there yet
+            raise AttributeError(name)
+        return getattr(self._wrapped, name)
+
+
+def _current_factory() -> Factory:
+    # The library has no public way to ask; reading the name is all that is done with it.
+    found: Factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
+    return found
+
+
+_lock = threading.Lock()

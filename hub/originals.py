@@ -1,0 +1,142 @@
+"""The originals behind the weft files of a repo: found, described, and decoded as they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin
+
+import httpx2 as httpx
+from huggingface_hub import constants
+
+import codec
+from hub.ahead import Ahead
+from hub.remote import BUSY, RemoteFile, XetAddress
+from hub.urls import COMMIT, LINKED_ETAG, LINKED_SIZE, XET_HASH
+
+#: Seconds for which an original that was found is taken to be where it was: from a client's HEAD to its GET.
+REMEMBERED: Final = 60.0
+#: Originals of which header and index are kept.
+KEPT: Final = 512
+#: What a request carries on to the requests that are made for it.
+PASSED_ON: Final = ("authorization", "user-agent", "cookie", "x-hf-bill-to")
+
+
+@dataclass
+class Original:
+    """An original that the Hub has in compressed form only: ``size`` and ``sha256`` are of the original."""
+
+    remote: RemoteFile
+    size: int
+    sha256: str
+    commit: str
+    known: dict[tuple[int, int], memoryview]
+    found: float = field(default_factory=time.monotonic)
+
+    def pieces(self, begin: int = 0, end: int | None = None, threads: int | None = None) -> Iterator[memoryview]:
+        """Bytes begin..end, decoded while they are received. All of it is compared with its SHA-256 at the end.
+
+        Raises codec.CorruptFileError, and what the remote file raises.
+        """
+        end = self.size if end is None else end
+        sha = hashlib.sha256() if (begin, end) == (0, self.size) else None
+        source = Ahead(self.remote, self.known)
+        with codec.open_original(source) as file, source.streaming(file.stored_offset(begin)):
+            for piece in file.pieces(begin, end, threads=threads):
+                if sha is not None:
+                    sha.update(piece)
+                yield piece
+        if sha is not None and sha.hexdigest() != self.sha256:
+            what = f"SHA-256 of the original is {self.sha256}, decoded {sha.hexdigest()}"
+            raise codec.CorruptFileError(f"{self.remote.name}: {what}")
+
+
+class Originals:
+    """What is known of the weft files behind one HTTP client, which makes the requests. For use from any thread."""
+
+    def __init__(self, client: Callable[[], httpx.Client]) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        #: By ETag of the weft file: its ends, its original's size and SHA-256 (or that it is none of ours).
+        self._ends: OrderedDict[str, tuple[dict[tuple[int, int], memoryview], int, str]] = OrderedDict()
+        self._places: OrderedDict[tuple[str, str], Original] = OrderedDict()
+
+    def recent(self, url: str, headers: Mapping[str, str]) -> Original | None:
+        """An original that was found under this URL, with the same token, a moment ago."""
+        with self._lock:
+            found = self._places.get((url, headers.get("authorization", "")))
+        return found if found is not None and time.monotonic() - found.found < REMEMBERED else None
+
+    def find(
+        self, url: str, compressed: str, pinned: Callable[[str], str], headers: Mapping[str, str]
+    ) -> Original | httpx.Response | None:
+        """The original that should be at ``url``, if there is a weft file at ``compressed``: one request, or three when
+        it is new. ``pinned`` gives the URL of the weft file at a commit. A response if the Hub asks to come again.
+        """
+        passed = {name: headers[name] for name in PASSED_ON if name in headers}
+        head = self._head(compressed, passed)
+        etag = (head.headers.get(LINKED_ETAG) or head.headers.get("ETag") or "").removeprefix("W/").strip('"')
+        size = head.headers.get(LINKED_SIZE) or head.headers.get("Content-Length") or ""
+        commit = head.headers.get(COMMIT)
+        if head.status_code in BUSY:  # not to be taken for "there is none"
+            return head
+        if head.status_code >= 400 or not etag or not size.isdigit() or commit is None:
+            return None
+        refresh = head.links.get("xet-auth", {}).get("url") or head.headers.get("X-Xet-Refresh-Route")
+        xet = (
+            XetAddress(head.headers[XET_HASH], urljoin(compressed, refresh))
+            if XET_HASH in head.headers and refresh
+            else None
+        )
+        found = self.describe(etag, int(size), pinned(commit), commit, passed, xet)
+        if found is not None:
+            with self._lock:
+                self._places[url, headers.get("authorization", "")] = found
+                while len(self._places) > KEPT:
+                    self._places.popitem(last=False)
+        return found
+
+    def describe(
+        self, etag: str, size: int, url: str, commit: str, headers: Mapping[str, str], xet: XetAddress | None = None
+    ) -> Original | None:
+        """The original of a weft file that is known to be there. None if it is no weft file, or carries no SHA-256.
+
+        Raises what reading its ends raises.
+        """
+        remote = RemoteFile(self._client, url, size, headers=headers, name=url.partition("?")[0], xet=xet)
+        with self._lock:
+            held = self._ends.get(etag)
+        if held is None:
+            held = self._read_ends(remote)
+            with self._lock:
+                self._ends[etag] = held
+                while len(self._ends) > KEPT:
+                    self._ends.popitem(last=False)
+        known, original, sha256 = held
+        return Original(remote, original, sha256, commit, known) if sha256 else None
+
+    def _read_ends(self, remote: RemoteFile) -> tuple[dict[tuple[int, int], memoryview], int, str]:
+        source = Ahead(remote)
+        try:
+            with codec.open_original(source) as file:
+                return source.known, file.size, file.sha256
+        except codec.CodecError:  # named like one of ours, and is not: the client is told what the Hub says
+            return {}, 0, ""
+
+    def _head(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        """As huggingface_hub asks: redirects are followed within the Hub; one that leads away carries the answer."""
+        sent = {**headers, "Accept-Encoding": "identity"}
+        for _ in range(5):
+            response = self._client().request(
+                "HEAD", url, headers=sent, follow_redirects=False, timeout=constants.HF_HUB_ETAG_TIMEOUT
+            )
+            target = response.headers.get("Location", "")
+            if not response.has_redirect_location or not target.startswith("/"):
+                break
+            url = urljoin(url, target)
+        return response
