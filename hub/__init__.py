@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hub.hook import disable, enable, enabled, is_enabled
+    from hub.pulling import PulledFile, PullReport, pull
+    from hub.pushing import PushedFile, PushReport, push
     from hub.remote import EndpointError
+    from hub.running import run
 
 _LAZY = {
     "EndpointError": "hub.remote",
@@ -22,12 +25,33 @@ _LAZY = {
     "enable": "hub.hook",
     "enabled": "hub.hook",
     "is_enabled": "hub.hook",
+    "pull": "hub.pulling",
+    "PulledFile": "hub.pulling",
+    "PullReport": "hub.pulling",
+    "push": "hub.pushing",
+    "PushedFile": "hub.pushing",
+    "PushReport": "hub.pushing",
+    "run": "hub.running",
 }
 
-__all__ = ["EndpointError", "disable", "enable", "enabled", "is_enabled"]
+__all__ = [
+    "EndpointError",
+    "PullReport",
+    "PulledFile",
+    "PushReport",
+    "PushedFile",
+    "disable",
+    "enable",
+    "enabled",
+    "is_enabled",
+    "pull",
+    "push",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'hub' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    found = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    return found

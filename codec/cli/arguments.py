@@ -8,7 +8,9 @@ from textwrap import fill
 from typing import NoReturn
 
 from codec._version import __version__
+from codec.cli import hub_arguments
 from codec.cli.failures import UsageError
+from codec.cli.options import as_json, count, quiet, threads
 from codec.names import MODEL_PATTERNS, SMALL
 
 EXIT_CODES = """\
@@ -57,7 +59,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             raise UsageError("no command given; see 'codec --help'")
         return found
     # Intermixed, so that a path may stand behind an option; that mode can't take paths after "--".
-    read = parser.parse_args if "--" in argv else parser.parse_intermixed_args
+    read = parser.parse_args if "--" in argv or argv[0] == "run" else parser.parse_intermixed_args
     return read(list(argv[1:]))
 
 
@@ -91,6 +93,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     _recover(command("recover", "save what is sound in a damaged .weft file, list what is lost", _RECOVER_EXAMPLES))
     _estimate(command("estimate", "predict the compressed size from a sample", _ESTIMATE_EXAMPLES))
     _bench(command("bench", "measure size and speed here, beside every other codec installed", _BENCH_EXAMPLES))
+    hub_arguments.add(command)
     return top, dict(group.choices)
 
 
@@ -164,35 +167,35 @@ def _decompress(parser: Parser) -> None:
 def _inspect(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE.weft", help="the file to look into")
     parser.add_argument("--tensors", action="store_true", help="one line for every tensor")
-    _json(parser)
+    as_json(parser)
 
 
 def _verify(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE.weft", help="the file to check")
     parser.add_argument("--against", metavar="ORIGINAL", help="compare with this file too, byte for byte")
-    _threads(parser)
-    _quiet(parser)
-    _json(parser)
+    threads(parser)
+    quiet(parser)
+    as_json(parser)
 
 
 def _recover(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE.weft", help="the damaged file")
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    _quiet(parser)
-    _json(parser)
+    quiet(parser)
+    as_json(parser)
 
 
 def _estimate(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE", help="the file that might be compressed")
     parser.add_argument("--level", choices=("fast", "default", "max"), default="default", help="level to predict")
-    _json(parser)
+    as_json(parser)
 
 
 def _bench(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE", help="the file to measure with; it is read into memory")
-    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="timed rounds (default: 3)")
-    _json(parser)
+    parser.add_argument("--rounds", type=count, default=3, metavar="N", help="timed rounds (default: 3)")
+    as_json(parser)
 
 
 def _paths(parser: Parser, text: str) -> None:
@@ -206,25 +209,7 @@ def _paths(parser: Parser, text: str) -> None:
 
 
 def _work(parser: Parser) -> None:
-    _threads(parser)
+    threads(parser)
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
-    _quiet(parser)
-    _json(parser)
-
-
-def _threads(parser: Parser) -> None:
-    parser.add_argument("--threads", type=_count, metavar="N", help="threads to use (default: one per core)")
-
-
-def _quiet(parser: Parser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-
-
-def _json(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 65536, not {text!r}")
-    return int(text)
+    quiet(parser)
+    as_json(parser)

@@ -82,7 +82,8 @@ class Console:
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.as_json = as_json
         self._notes = not quiet and not as_json
-        self._live = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        #: Whether somebody watches.
+        self.live = not quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def note(self, line: str) -> None:
         """Say something in passing, unless told to be quiet."""
@@ -102,7 +103,7 @@ class Console:
     @contextmanager
     def meter(self, title: object) -> Iterator[Meter | None]:
         """A progress function for one piece of work, or None where nobody watches."""
-        if not self._live:
+        if not self.live:
             yield None
             return
         meter = Meter(printable(title))
@@ -113,7 +114,7 @@ class Console:
 
     def announce_kernels(self) -> None:
         """Tell who waits why the first run takes longer."""
-        if not self._live:
+        if not self.live:
             return
         import codec
 
@@ -123,7 +124,7 @@ class Console:
 
     def status(self, line: str) -> None:
         """Show what is going on, in place of what was shown before."""
-        if self._live:
+        if self.live:
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
     def result(self, record: dict[str, Any], text: str) -> None:

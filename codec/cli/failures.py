@@ -55,6 +55,8 @@ def explain(error: BaseException, where: object) -> tuple[int, str]:
             return BAD_USAGE, printable(error)
         case CodecError() | UnsupportedEntryError():
             return BAD_INPUT, _placed(where, str(error))
+        case _ if (said := _of_the_hub(error)) is not None:
+            return said[0], _placed(where, said[1])
         case OSError():
             return BAD_ENVIRONMENT, _of_the_system(error, where)
         case MemoryError():
@@ -63,6 +65,42 @@ def explain(error: BaseException, where: object) -> tuple[int, str]:
             return BAD_ENVIRONMENT, f"{printable(error)}; is the installation complete? (pip install weft)"
     kind = type(error).__name__
     return BAD_ENVIRONMENT, _placed(where, f"internal error, please report it: {kind}: {error}")
+
+
+_OF_THE_HUB: Final = {
+    "HFValidationError": (BAD_USAGE, "no name of a repo; expected org/name"),
+    "GatedRepoError": (BAD_ENVIRONMENT, "gated: ask for access on its page, and log in with 'hf auth login'"),
+    "RepositoryNotFoundError": (
+        BAD_ENVIRONMENT, "no such repo, or a private one: check the name, or log in with 'hf auth login'",
+    ),
+    "RevisionNotFoundError": (BAD_ENVIRONMENT, "has no such revision"),
+    "LocalTokenNotFoundError": (BAD_ENVIRONMENT, "not logged in; 'hf auth login', or set HF_TOKEN"),
+    "OfflineModeIsEnabled": (BAD_ENVIRONMENT, "offline mode is on (HF_HUB_OFFLINE)"),
+    401: (BAD_ENVIRONMENT, "the Hub does not accept the token; 'hf auth login', or set HF_TOKEN"),
+    403: (BAD_ENVIRONMENT, "the token may not do that: it needs write access to this repo"),
+    429: (BAD_ENVIRONMENT, "too many requests for the Hub; try again later"),
+}  # fmt: skip
+
+
+def _of_the_hub(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and message for the errors of huggingface_hub and its HTTP client, which need not be installed."""
+    kinds = type(error).__mro__
+    if any(kind.__module__.split(".")[0] == "huggingface_hub" for kind in kinds):
+        for kind in kinds:
+            if kind.__name__ in _OF_THE_HUB:
+                return _OF_THE_HUB[kind.__name__]
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", 0)
+        if status in _OF_THE_HUB:
+            code, message = _OF_THE_HUB[status]
+            said = getattr(error, "server_message", None)
+            return code, message + (f" ({printable(said)})" if said else "")
+        return BAD_ENVIRONMENT, f"the Hub answers: {' '.join(str(error).split())}"
+    if any(kind.__module__.split(".")[0] in ("httpx", "httpx2") for kind in kinds):
+        request = getattr(error, "_request", None)
+        host = f" {request.url.host}" if request is not None else ""
+        return BAD_ENVIRONMENT, f"connection to{host or ' the Hub'} failed: {str(error) or type(error).__name__}"
+    return None
 
 
 def damage_of(error: BaseException) -> dict[str, Any]:

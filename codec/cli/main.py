@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from codec.cli import bench, convert, look, recover
+from codec.cli import bench, convert, hub, look, recover
 from codec.cli.arguments import parse
 from codec.cli.console import Console
 from codec.cli.failures import BAD_USAGE, BROKEN_PIPE, INTERRUPTED, damage_of, explain
@@ -26,6 +26,10 @@ COMMANDS: Final = {
     "recover": recover.run,
     "estimate": look.estimate,
     "bench": bench.run,
+    "push": hub.push,
+    "pull": hub.pull,
+    "run": hub.run,
+    "serve": hub.serve,
 }
 
 #: Seconds after a signal in which further ones are ignored, so that cleaning up is not cut short.
@@ -59,7 +63,8 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         try:
             options = parse(arguments)
-            where, as_json = getattr(options, "path", ""), getattr(options, "json", False)
+            where = getattr(options, "repo", getattr(options, "path", ""))
+            as_json = getattr(options, "json", False)
             code = COMMANDS[options.command](options)
         except SystemExit as after_help:
             code = int(after_help.code or 0)
