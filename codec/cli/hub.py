@@ -19,7 +19,7 @@ def push(options: argparse.Namespace) -> int:
     import hub
 
     if (options.path is None) == (options.from_repo is None):
-        raise UsageError("push: name a path to upload, or a repo with --from-repo")
+        raise UsageError("push: name either a path to upload, or a repo with --from-repo; see 'codec push --help'")
     console = Console(quiet=options.quiet, as_json=options.json)
     if not options.dry_run:
         console.announce_kernels()
