@@ -128,7 +128,8 @@ class RemoteFile:
             "GET", self.url, headers=headers, follow_redirects=True, timeout=timeout
         ) as response:
             skip = self._checked(response, begin)
-            for block in response.iter_raw():
+            # a hook or a transport of the user's may have read it
+            for block in [response.content] if response.is_stream_consumed else response.iter_raw():
                 if skip:
                     skip, block = max(0, skip - len(block)), block[skip:]
                 if begin + len(block) > end:  # the whole file, from a server that knows no ranges

@@ -1,0 +1,223 @@
+"""The Hub through this server: what is compressed there is handed out as its original, all the rest as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+
+import httpx2 as httpx
+from huggingface_hub.errors import HfHubHTTPError
+from starlette.types import Receive, Scope, Send
+
+import codec
+from hub.serving.addresses import RawHeaders, Upstream, own_url, target_of, up
+from hub.serving.log import Log, in_one_line
+from hub.serving.store import Store
+from hub.serving.streams import Body, CheckedBody, ClientLeftError, WholeBody, in_thread, request_body, send_body
+from hub.transport import WeftTransport, _Body, byte_range
+from hub.urls import ERROR_CODE, LINKED_SIZE, listing_address
+
+#: Seconds: to connect, and between two pieces of a message.
+CONNECT_TIMEOUT: Final = 10.0
+TIMEOUT: Final = 60.0
+
+#: Answers that tell the client where to go on: the Hub's LFS and repo routes.
+_TELLS_URLS: Final = re.compile(r"/api/|/info/lfs/")
+
+
+@dataclass
+class _Answer:
+    status: int
+    headers: RawHeaders
+    body: Body
+
+
+class UpstreamApp:
+    """An ASGI application. ``bound``: the URL it is reached at by those who name no host.
+
+    Every request is first put to the upstream, with the token it came with: what the store holds is given only to those
+    who may have the weft file there.
+    """
+
+    def __init__(self, upstream: str, store: Store, log: Log, *, bound: str = "") -> None:
+        self._upstream, self._store, self._log, self.bound = Upstream(upstream), store, log, bound
+        self._client = upstream_client()
+        self._transport = WeftTransport(self._client)
+
+    def close(self) -> None:
+        """End what is going on."""
+        self._client.close()
+        self._store.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        method, told = scope["method"], scope["raw_path"].decode("latin-1")
+        try:
+            answer = await in_thread(lambda: self._answer(scope, receive))
+        except ClientLeftError:
+            return
+        except Exception as error:  # noqa: BLE001  # the client is told, and it is logged
+            answer = self._problem(error, told)
+        sent = await send_body(receive, send, answer.status, answer.headers, answer.body)
+        if sent.error is not None and not sent.begun:
+            answer = self._problem(sent.error, told)
+            await send_body(receive, send, answer.status, answer.headers, answer.body)
+        elif sent.error is not None:
+            self._log.problem(f"{told}: broken off after {sent.size} bytes: {in_one_line(sent.error)}")
+        self._log.request(method, told, answer.status, sent.size)
+
+    def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+        target = target_of(scope["raw_path"], scope["query_string"])
+        url = None if target is None else self._upstream.url(target)
+        if url is None:
+            return _told(400, "no path of this server")
+        given = dict(scope["headers"])
+        host = given.get(b"host", b"").decode("latin-1")
+        request = self._request(scope, url, receive)
+        response = self._ask(request)
+        own = own_url(host, self.bound)
+        if isinstance(response.stream, _Body):
+            return self._original(request, response)
+        headers = self._upstream.down(response.headers.raw, own)
+        if request.method == "HEAD" or response.status_code in (204, 304):
+            response.close()
+            return _Answer(response.status_code, headers, WholeBody(b""))
+        if _may_tell_urls(request, response):
+            response.read()
+            content = json.dumps(self._upstream.rewritten(response.json(), own)).encode()
+        elif response.is_stream_consumed:  # read, and maybe rewritten, by the transport
+            content = response.content
+        else:
+            return _Answer(response.status_code, headers, _RawBody(response))
+        kept = [(n, v) for n, v in headers if n not in (b"content-length", b"content-encoding")]
+        return _Answer(response.status_code, [*kept, _length(len(content))], WholeBody(content))
+
+    def _request(self, scope: Scope, url: httpx.URL, receive: Receive) -> httpx.Request:
+        headers = up(scope["headers"])
+        names = {name for name, _ in scope["headers"]}
+        content: Iterator[bytes] | None = None
+        if names & {b"content-length", b"transfer-encoding"}:
+            content = request_body(receive)
+        request = httpx.Request(scope["method"], url, headers=headers, content=content)
+        target = url.raw_path.decode("ascii")
+        if scope["method"] not in ("GET", "HEAD") or listing_address(target) is not None:
+            # these answers may be read here: no encoding that can't be undone without further packages
+            request.headers["Accept-Encoding"] = "gzip, deflate"
+        elif "Accept-Encoding" not in request.headers:
+            request.headers["Accept-Encoding"] = "identity"
+        return request
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self._transport.handle_request(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # a connection that was kept alive may have been closed just when it was used again
+            if request.method not in ("GET", "HEAD"):
+                raise
+            return self._transport.handle_request(request)
+
+    def _original(self, request: httpx.Request, response: httpx.Response) -> _Answer:
+        """The body of an original: from the store, through it, or decoded on the way."""
+        headers = response.headers
+        if headers["ETag"] in request.headers.get("If-None-Match", ""):
+            response.close()
+            return _Answer(304, [(b"etag", headers["ETag"].encode())], WholeBody(b""))
+        if response.status_code == 206 and request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
+            response.close()
+            del request.headers["Range"]
+            return self._original(request, self._ask(request))
+        sha256, size = headers["ETag"].strip('"'), int(headers[LINKED_SIZE])
+        begin, end = byte_range(request.headers.get("Range"), size) or (0, size)
+        source = response.stream
+        assert isinstance(source, httpx.SyncByteStream)
+        body: Body | None = self._store.body(
+            sha256, size, begin, end, source, lambda at: self._rest(request, sha256, at)
+        )
+        if body is None:
+            body = CheckedBody(source) if (begin, end) == (0, size) else source
+        raw = [(name.lower(), value) for name, value in headers.raw]
+        return _Answer(response.status_code, raw, body)
+
+    def _rest(self, request: httpx.Request, sha256: str, at: int) -> Body:
+        """The same original from an offset on."""
+        headers = {**request.headers, "Range": f"bytes={at}-"}
+        response = self._ask(httpx.Request("GET", request.url, headers=headers))
+        if not isinstance(response.stream, _Body) or response.headers["ETag"].strip('"') != sha256:
+            response.close()
+            raise codec.SourceChangedError("the file was replaced while it was being sent")
+        return response.stream
+
+    def _problem(self, error: Exception, told: str) -> _Answer:
+        """What the client is told of an error, which is also logged."""
+        where = self._upstream.base
+        match error:
+            case httpx.TimeoutException():
+                status, message = 504, f"{where} does not answer in time"
+            case HfHubHTTPError() if error.response is not None:
+                code = error.response.headers.get(ERROR_CODE)
+                status, message = (
+                    error.response.status_code,
+                    f"{where} refuses the file with {error.response.status_code}",
+                )
+                answer = _told(status, message)
+                answer.headers += [(b"x-error-code", code.encode())] if code else []
+                self._log.problem(f"{told}: {message}")
+                return answer
+            case httpx.TransportError():
+                status, message = 502, f"{where} can't be reached: {in_one_line(error)}"
+            case codec.CodecError() | OSError():
+                status, message = 502, in_one_line(error)
+            case _:
+                status, message = 500, f"internal error: {in_one_line(error)}"
+        self._log.problem(f"{told}: {message}")
+        return _told(status, message)
+
+
+class _RawBody:
+    """The body of an answer of the upstream, encoded as it is."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.iter_raw()
+
+    def close(self) -> None:
+        """Let go of the connection, and break it off if there is more to come."""
+        self._response.close()
+
+
+def upstream_client() -> httpx.Client:
+    """A client that keeps nothing from one request to the next but connections."""
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.Client(
+        cookies=no_cookies,
+        follow_redirects=False,
+        timeout=httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+    )
+
+
+def _may_tell_urls(request: httpx.Request, response: httpx.Response) -> bool:
+    return (
+        request.method in ("POST", "PUT")
+        and response.is_success
+        and "json" in response.headers.get("Content-Type", "").partition(";")[0]
+        and _TELLS_URLS.search(request.url.path) is not None
+    )
+
+
+def _length(size: int) -> tuple[bytes, bytes]:
+    return b"content-length", str(size).encode()
+
+
+def _told(status: int, message: str) -> _Answer:
+    content = json.dumps({"error": message}).encode()
+    headers = [(b"content-type", b"application/json"), _length(len(content))]
+    return _Answer(status, headers, WholeBody(content))
