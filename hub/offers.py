@@ -160,7 +160,12 @@ class SourceRepo:
             found = [entry for entry in tree if isinstance(entry, RepoFile)]
         for entry in found:
             checked_name(entry.path)
-        return [RepoFileOffer(self, entry) for entry in found if entry.path != ".gitattributes"]
+        wanted = filter_repo_objects(found, ignore_patterns=[*DEFAULT_IGNORE_PATTERNS, ".gitattributes"], key=_path)
+        return [RepoFileOffer(self, entry) for entry in wanted]
+
+
+def _path(entry: RepoFile) -> str:
+    return entry.path
 
 
 def offers_of_path(path: str | os.PathLike[str]) -> list[Offer]:

@@ -141,8 +141,13 @@ class _Push:
     def look(self, *, create: bool, private: bool | None) -> None:
         """Make the repo if it is not there, and list what it has."""
         repo_id, repo_type, revision = self.repo["repo_id"], self.repo["repo_type"], self.repo["revision"]
+        try:
+            self.api.repo_info(repo_id, repo_type=repo_type)
+        except RepositoryNotFoundError:
+            if not create:
+                return
+            self.api.create_repo(repo_id, repo_type=repo_type, private=private)
         if create:
-            self.api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
             if revision is not None:
                 self.api.create_branch(repo_id, repo_type=repo_type, branch=revision, exist_ok=True)
             # asks whether we may write, before hours are spent on compressing
@@ -152,7 +157,10 @@ class _Push:
                 self.at = str(self.api.repo_info(repo_id, repo_type=repo_type, revision=revision).sha)
                 tree = self.api.list_repo_tree(repo_id, recursive=True, revision=self.at, repo_type=repo_type)
                 self.there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-        except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
+        except (
+            RevisionNotFoundError,
+            EntryNotFoundError,
+        ):  # a branch that a dry run does not make, a repo that is empty
             if create:
                 raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -99,14 +100,20 @@ class Upstream:
             out.append((name, value))
         return out
 
-    def rewritten(self, content: Any, own: str) -> Any:
-        """JSON in which every URL of the upstream has become one of ours."""
+    def rewritten_json(self, content: bytes, own: str) -> bytes:
+        """JSON in which every URL of the upstream has become one of ours; what is no JSON stays as it is."""
+        try:
+            return json.dumps(self._rewritten(json.loads(content), own)).encode()
+        except ValueError:
+            return content
+
+    def _rewritten(self, content: Any, own: str) -> Any:
         if isinstance(content, str):
             return self.ours(content, own)
         if isinstance(content, list):
-            return [self.rewritten(each, own) for each in content]
+            return [self._rewritten(each, own) for each in content]
         if isinstance(content, dict):
-            return {name: self.rewritten(each, own) for name, each in content.items()}
+            return {name: self._rewritten(each, own) for name, each in content.items()}
         return content
 
 

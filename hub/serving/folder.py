@@ -9,19 +9,19 @@ import mimetypes
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote, unquote_to_bytes
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 import codec
 from hub.serving import listing
-from hub.serving.addresses import RawHeaders, target_of
+from hub.serving.addresses import target_of
+from hub.serving.app import Answer, App, content, message
 from hub.serving.log import Log, in_one_line
-from hub.serving.streams import PIECE, Body, CheckedBody, WholeBody, in_thread, send_body
+from hub.serving.streams import PIECE, CheckedBody
 from hub.transport import byte_range
 
 #: What a browser may show. Everything else is bytes to it, so that no file can act as a page of this server.
@@ -29,64 +29,42 @@ _SHOWN: Final = frozenset({"application/json", "text/plain", "text/markdown", "t
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-@dataclass
-class _Answer:
-    status: int
-    headers: RawHeaders = field(default_factory=list)
-    body: Body = field(default_factory=lambda: WholeBody(b""))
-
-
-class FolderApp:
-    """An ASGI application. Raises NotADirectoryError if ``folder`` is none."""
+class FolderApp(App):
+    """Raises NotADirectoryError if ``folder`` is none."""
 
     def __init__(self, folder: Path, log: Log) -> None:
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-        self._root, self._log, self._sizes = folder.resolve(), log, listing.Sizes()
+        super().__init__(log)
+        self._root, self._sizes = folder.resolve(), listing.Sizes()
 
     def close(self) -> None:
         """Nothing to do."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        told = scope["raw_path"].decode("latin-1")
-        try:
-            answer = await in_thread(lambda: self._answer(scope))
-        except Exception as error:  # noqa: BLE001  # the client is told, and it is logged
-            answer = self._problem(error, told)
-        sent = await send_body(receive, send, answer.status, answer.headers, answer.body)
-        if sent.error is not None and not sent.begun:
-            answer = self._problem(sent.error, told)
-            await send_body(receive, send, answer.status, answer.headers, answer.body)
-        elif sent.error is not None:
-            self._log.problem(f"{told}: broken off after {sent.size} bytes: {in_one_line(sent.error)}")
-        self._log.request(scope["method"], told, answer.status, sent.size)
+    def problem(self, error: Exception) -> tuple[int, str]:
+        """What the client is told of an error."""
+        return 500, in_one_line(error)
 
-    def _problem(self, error: Exception, told: str) -> _Answer:
-        self._log.problem(f"{told}: {in_one_line(error)}")
-        return _message(500, "the file can't be read; the server's log says why")
-
-    def _answer(self, scope: Scope) -> _Answer:
+    def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """A file, its original, or a list of what there is."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["method"] not in ("GET", "HEAD"):
-            answer = _message(405, "only GET and HEAD")
+            answer = message(405, "only GET and HEAD")
             answer.headers.append((b"allow", b"GET, HEAD"))
             return answer
         target = target_of(scope["raw_path"], b"")
         name = None if target is None else _name_of(target)
         if target is None or name is None:
-            return _message(404, "no such file")
+            return message(404, "no such file")
         path = self._inside(name)
         if path is not None and path.is_dir():
             return self._index(path, name, target, headers)
         if target.endswith("/"):
-            return _message(404, "no such file")
+            return message(404, "no such file")
         if path is not None:
             return _file(path, headers, scope["method"])
         path = self._inside(name + listing.SUFFIX)
-        return _message(404, "no such file") if path is None else _original(path, headers, scope["method"])
+        return message(404, "no such file") if path is None else _original(path, headers, scope["method"])
 
     def _inside(self, name: str) -> Path | None:
         """Where a name leads, if that is in the folder. Links are resolved, so that none leads out of it."""
@@ -96,16 +74,19 @@ class FolderApp:
             return None
         return path if path.is_relative_to(self._root) else None
 
-    def _index(self, path: Path, name: str, target: str, headers: dict[str, str]) -> _Answer:
+    def _index(self, path: Path, name: str, target: str, headers: dict[str, str]) -> Answer:
         if not target.endswith("/"):
             last = quote(os.fsencode(name.rpartition("/")[2]), safe="")
-            return _Answer(301, [(b"location", f"./{last}/".encode()), (b"content-length", b"0")])
+            return Answer(301, [(b"location", f"./{last}/".encode()), (b"content-length", b"0")])
         listed = listing.entries(path, self._root, self._sizes)
         if "json" in headers.get("accept", ""):
-            content = json.dumps([entry.json() for entry in listed]).encode()
-            return _content(200, content, b"application/json")
-        shown = "/" + os.fsencode(name).decode(errors="replace")
-        return _content(200, listing.page(shown, listed, is_top=not name).encode(), b"text/html; charset=utf-8")
+            answer = content(200, json.dumps([entry.json() for entry in listed]).encode(), b"application/json")
+        else:
+            shown = "/" + os.fsencode(name).decode(errors="replace")
+            made = listing.page(shown, listed, is_top=not name).encode()
+            answer = content(200, made, b"text/html; charset=utf-8")
+        answer.headers.append((b"vary", b"Accept"))
+        return answer
 
 
 def _name_of(target: str) -> str | None:
@@ -119,16 +100,16 @@ def _name_of(target: str) -> str | None:
     return name
 
 
-def _original(path: Path, headers: dict[str, str], method: str) -> _Answer:
+def _original(path: Path, headers: dict[str, str], method: str) -> Answer:
     """The original of a weft file."""
     raw = _opened(path)
     if raw is None:
-        return _message(404, "no such file")
+        return message(404, "no such file")
     try:
         file = codec.open_original(raw)
     except codec.NotWeftError:
         raw.close()
-        return _message(404, "no such file")
+        return message(404, "no such file")
     except BaseException:
         raw.close()
         raise
@@ -138,11 +119,11 @@ def _original(path: Path, headers: dict[str, str], method: str) -> _Answer:
     return _ranged(_OriginalBody(raw, file), file.size, etag, found.st_mtime, kind, headers, method)
 
 
-def _file(path: Path, headers: dict[str, str], method: str) -> _Answer:
+def _file(path: Path, headers: dict[str, str], method: str) -> Answer:
     """A file as it is."""
     file = _opened(path)
     if file is None:
-        return _message(404, "no such file")
+        return message(404, "no such file")
     found = os.fstat(file.fileno())
     return _ranged(_FileBody(file), found.st_size, _etag(found), found.st_mtime, _kind(path.name), headers, method)
 
@@ -150,7 +131,7 @@ def _file(path: Path, headers: dict[str, str], method: str) -> _Answer:
 def _ranged(
     body: _FileBody | _OriginalBody, size: int, etag: str, changed: float, kind: str,
     headers: dict[str, str], method: str,
-) -> _Answer:  # fmt: skip
+) -> Answer:  # fmt: skip
     """What of a body the client asks for. The body is closed if it is not part of the answer."""
     told = [("etag", etag), ("last-modified", formatdate(changed, usegmt=True)), ("accept-ranges", "bytes")]
     status, wanted = 200, None
@@ -169,9 +150,9 @@ def _ranged(
     raw = [(name.encode(), value.encode("latin-1")) for name, value in told]
     if status in (304, 416) or method == "HEAD":
         body.close()
-        return _Answer(status, raw)
+        return Answer(status, raw)
     body.wanted(begin, end)
-    return _Answer(status, raw, CheckedBody(body))
+    return Answer(status, raw, CheckedBody(body))
 
 
 class _FileBody:
@@ -250,12 +231,3 @@ def _kind(name: str) -> str:
     if guessed not in _SHOWN:
         return "application/octet-stream"
     return guessed if guessed == "application/json" else f"{guessed}; charset=utf-8"
-
-
-def _content(status: int, content: bytes, kind: bytes) -> _Answer:
-    headers = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), (b"vary", b"Accept")]
-    return _Answer(status, headers, WholeBody(content))
-
-
-def _message(status: int, message: str) -> _Answer:
-    return _content(status, json.dumps({"error": message}).encode(), b"application/json")

@@ -23,8 +23,8 @@ _UNFINISHED: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{12}\.part")
 
 
 class Store:
-    """``limit``: bytes it may hold; 0 for none. What other servers left unfinished in ``folder`` is removed, unless they
-    still work on it. For use from any thread.
+    """``limit``: bytes it may hold; 0 for none. What other servers left unfinished in ``folder`` is removed, unless
+    they still work on it. For use from any thread.
 
     It gives out what it holds to whoever names it: to ask whether a client may have it is the caller's business.
     Raises OSError if the folder can't be made.
@@ -77,7 +77,7 @@ class Store:
     def _held(self, sha256: str, size: int, begin: int, end: int) -> Held | None:
         path = self.folder / sha256
         try:
-            file = open(path, "rb", buffering=0)  # noqa: SIM115
+            file = open(path, "rb", buffering=0)
         except OSError:
             return None
         if os.fstat(file.fileno()).st_size != size:

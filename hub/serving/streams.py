@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 
 from hub.serving.addresses import RawHeaders
 
@@ -29,7 +29,8 @@ class Body(Protocol):
 
     def __iter__(self) -> Iterator[bytes]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of where they come from."""
 
 
 class WholeBody:
@@ -73,13 +74,17 @@ class ClientLeftError(Exception):
 def request_body(receive: Receive) -> Iterator[bytes]:
     """The body of a request, read from within a thread of :func:`in_thread`, as fast as it is taken."""
     while True:
-        message = anyio.from_thread.run(receive)
+        message: Message = anyio.from_thread.run(_received, receive)
         if message["type"] != "http.request":
             raise ClientLeftError
         if message.get("body"):
             yield message["body"]
         if not message.get("more_body"):
             return
+
+
+async def _received(receive: Receive) -> Message:
+    return await receive()
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx2 as httpx
 from huggingface_hub.errors import HfHubHTTPError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 import codec
-from hub.serving.addresses import RawHeaders, Upstream, own_url, target_of, up
+from hub.serving.addresses import Upstream, own_url, target_of, up
+from hub.serving.app import Answer, App, message
 from hub.serving.log import Log, in_one_line
 from hub.serving.store import Store
-from hub.serving.streams import Body, CheckedBody, ClientLeftError, WholeBody, in_thread, request_body, send_body
+from hub.serving.streams import Body, CheckedBody, WholeBody, request_body
 from hub.transport import WeftTransport, _Body, byte_range
 from hub.urls import ERROR_CODE, LINKED_SIZE, listing_address
 
@@ -29,54 +28,30 @@ TIMEOUT: Final = 60.0
 _TELLS_URLS: Final = re.compile(r"/api/|/info/lfs/")
 
 
-@dataclass
-class _Answer:
-    status: int
-    headers: RawHeaders
-    body: Body
-
-
-class UpstreamApp:
-    """An ASGI application. ``bound``: the URL it is reached at by those who name no host.
+class UpstreamApp(App):
+    """``bound``: the URL it is reached at by those who name no host.
 
     Every request is first put to the upstream, with the token it came with: what the store holds is given only to those
     who may have the weft file there.
     """
 
     def __init__(self, upstream: str, store: Store, log: Log, *, bound: str = "") -> None:
-        self._upstream, self._store, self._log, self.bound = Upstream(upstream), store, log, bound
+        super().__init__(log)
+        self._upstream, self._store, self.bound = Upstream(upstream), store, bound
         self._client = upstream_client()
         self._transport = WeftTransport(self._client)
 
     def close(self) -> None:
-        """End what is going on."""
+        """Close all connections, and remove what is unfinished."""
         self._client.close()
         self._store.close()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        method, told = scope["method"], scope["raw_path"].decode("latin-1")
-        try:
-            answer = await in_thread(lambda: self._answer(scope, receive))
-        except ClientLeftError:
-            return
-        except Exception as error:  # noqa: BLE001  # the client is told, and it is logged
-            answer = self._problem(error, told)
-        sent = await send_body(receive, send, answer.status, answer.headers, answer.body)
-        if sent.error is not None and not sent.begun:
-            answer = self._problem(sent.error, told)
-            await send_body(receive, send, answer.status, answer.headers, answer.body)
-        elif sent.error is not None:
-            self._log.problem(f"{told}: broken off after {sent.size} bytes: {in_one_line(sent.error)}")
-        self._log.request(method, told, answer.status, sent.size)
-
-    def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """What the upstream says, with originals."""
         target = target_of(scope["raw_path"], scope["query_string"])
         url = None if target is None else self._upstream.url(target)
         if url is None:
-            return _told(400, "no path of this server")
+            return message(400, "no path of this server")
         given = dict(scope["headers"])
         host = given.get(b"host", b"").decode("latin-1")
         request = self._request(scope, url, receive)
@@ -87,16 +62,15 @@ class UpstreamApp:
         headers = self._upstream.down(response.headers.raw, own)
         if request.method == "HEAD" or response.status_code in (204, 304):
             response.close()
-            return _Answer(response.status_code, headers, WholeBody(b""))
+            return Answer(response.status_code, headers)
         if _may_tell_urls(request, response):
-            response.read()
-            content = json.dumps(self._upstream.rewritten(response.json(), own)).encode()
+            content = self._upstream.rewritten_json(response.read(), own)
         elif response.is_stream_consumed:  # read, and maybe rewritten, by the transport
             content = response.content
         else:
-            return _Answer(response.status_code, headers, _RawBody(response))
+            return Answer(response.status_code, headers, _RawBody(response))
         kept = [(n, v) for n, v in headers if n not in (b"content-length", b"content-encoding")]
-        return _Answer(response.status_code, [*kept, _length(len(content))], WholeBody(content))
+        return Answer(response.status_code, [*kept, _length(len(content))], WholeBody(content))
 
     def _request(self, scope: Scope, url: httpx.URL, receive: Receive) -> httpx.Request:
         headers = up(scope["headers"])
@@ -122,12 +96,12 @@ class UpstreamApp:
                 raise
             return self._transport.handle_request(request)
 
-    def _original(self, request: httpx.Request, response: httpx.Response) -> _Answer:
+    def _original(self, request: httpx.Request, response: httpx.Response) -> Answer:
         """The body of an original: from the store, through it, or decoded on the way."""
         headers = response.headers
         if headers["ETag"] in request.headers.get("If-None-Match", ""):
             response.close()
-            return _Answer(304, [(b"etag", headers["ETag"].encode())], WholeBody(b""))
+            return Answer(304, [(b"etag", headers["ETag"].encode())])
         if response.status_code == 206 and request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
             response.close()
             del request.headers["Range"]
@@ -142,7 +116,7 @@ class UpstreamApp:
         if body is None:
             body = CheckedBody(source) if (begin, end) == (0, size) else source
         raw = [(name.lower(), value) for name, value in headers.raw]
-        return _Answer(response.status_code, raw, body)
+        return Answer(response.status_code, raw, body)
 
     def _rest(self, request: httpx.Request, sha256: str, at: int) -> Body:
         """The same original from an offset on."""
@@ -153,30 +127,20 @@ class UpstreamApp:
             raise codec.SourceChangedError("the file was replaced while it was being sent")
         return response.stream
 
-    def _problem(self, error: Exception, told: str) -> _Answer:
-        """What the client is told of an error, which is also logged."""
+    def problem(self, error: Exception) -> tuple[int, str]:
+        """What the client is told of an error."""
         where = self._upstream.base
         match error:
             case httpx.TimeoutException():
-                status, message = 504, f"{where} does not answer in time"
+                return 504, f"{where} does not answer in time"
             case HfHubHTTPError() if error.response is not None:
-                code = error.response.headers.get(ERROR_CODE)
-                status, message = (
-                    error.response.status_code,
-                    f"{where} refuses the file with {error.response.status_code}",
-                )
-                answer = _told(status, message)
-                answer.headers += [(b"x-error-code", code.encode())] if code else []
-                self._log.problem(f"{told}: {message}")
-                return answer
+                code = error.response.headers.get(ERROR_CODE, "none")
+                return error.response.status_code, f"{where} refuses the weft file (error code: {code})"
             case httpx.TransportError():
-                status, message = 502, f"{where} can't be reached: {in_one_line(error)}"
+                return 502, f"{where} can't be reached: {in_one_line(error)}"
             case codec.CodecError() | OSError():
-                status, message = 502, in_one_line(error)
-            case _:
-                status, message = 500, f"internal error: {in_one_line(error)}"
-        self._log.problem(f"{told}: {message}")
-        return _told(status, message)
+                return 502, in_one_line(error)
+        return 500, f"internal error: {type(error).__name__}: {in_one_line(error)}"
 
 
 class _RawBody:
@@ -215,9 +179,3 @@ def _may_tell_urls(request: httpx.Request, response: httpx.Response) -> bool:
 
 def _length(size: int) -> tuple[bytes, bytes]:
     return b"content-length", str(size).encode()
-
-
-def _told(status: int, message: str) -> _Answer:
-    content = json.dumps({"error": message}).encode()
-    headers = [(b"content-type", b"application/json"), _length(len(content))]
-    return _Answer(status, headers, WholeBody(content))
