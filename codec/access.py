@@ -37,6 +37,8 @@ class FileSource:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self.name = file, name
         self._lock = threading.Lock()
+        #: Bytes that were read.
+        self.received = 0
         # only of these is it sure that the descriptor gives the bytes that read() gives: not of gzip's files, for one
         plain = type(file) in (io.FileIO, io.BufferedReader) and hasattr(os, "pread")
         self._fd = file.fileno() if plain else -1
@@ -64,6 +66,8 @@ class FileSource:
                 raise TruncatedFileError(f"{self.name}: gave no bytes at {at}; it became shorter while being read")
             parts.append(part)
             at += len(part)
+        with self._lock:
+            self.received += size
         return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
 
 
@@ -80,7 +84,8 @@ def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
         import fsspec
 
         # no cache: the reader knows what it needs, and asks for nothing twice
-        with fsspec.open(name, "rb", cache_type="none").open() as file:
+        system, place = fsspec.url_to_fs(name)
+        with system.open(place, "rb", cache_type="none") as file:
             yield file, name
         return
     with open(name, "rb", buffering=0) as file:

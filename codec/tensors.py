@@ -48,9 +48,10 @@ _SAME_WIDTH: Final = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
 def safe_open(path: PathOrFile, framework: str = "numpy", device: str | int | None = "cpu") -> TensorFile:
     """Open a weft file as ``safetensors.safe_open`` opens a safetensors file: tensors by name, decoded when asked for.
 
-    ``path``: a path, or a seekable binary file object (which is left open). ``framework``: "numpy" ("np"), "torch"
-    ("pt", "pytorch") or "jax" ("flax"), which must be installed. ``device``: where torch tensors go; numpy and jax know
-    only "cpu".
+    ``path``: a path, a URL that fsspec knows ("hf://org/repo/model.safetensors.weft": then header, index and what is
+    asked for are read, and nothing else), or a seekable binary file object (which is left open). ``framework``: "numpy"
+    ("np"), "torch" ("pt", "pytorch") or "jax" ("flax"), which must be installed. ``device``: where torch tensors go;
+    numpy and jax know only "cpu".
 
     numpy arrays of bf16 and 8-bit floats have the types of ``ml_dtypes`` if that is installed, else the unsigned
     integer type of the same width. Types below 8 bits (F4, F6_E2M3, F6_E3M2) come as their raw bytes, uint8: the last
@@ -141,7 +142,8 @@ class TensorFile:
     def __init__(self, path: PathOrFile, framework: str = "numpy", device: str | int | None = "cpu") -> None:
         self._give = _Framework(framework, device)
         with contextlib.ExitStack() as stack:
-            held = WeftFile(FileSource(*stack.enter_context(opened(path))))
+            self._source = FileSource(*stack.enter_context(opened(path)))
+            held = WeftFile(self._source)
             self._release = weakref.finalize(self, stack.pop_all().close)
         self._file: WeftFile | None = held
         starts = tensor_offsets(held.index, held.starts)
@@ -174,6 +176,19 @@ class TensorFile:
         out = room_for(_size(tensor), tensor.name)
         self._fill([(start, out)])
         return self._give(out, tensor)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the weft file that were read so far: what came over the wire, where it lies behind one.
+
+        >>> import codec, io, numpy
+        >>> blob = codec.compress(numpy.random.default_rng(0).normal(size=(4096, 256)).astype("float32"))
+        >>> f = codec.safe_open(io.BytesIO(blob))
+        >>> _ = f.get_slice("data")[7:9]
+        >>> f.bytes_read < len(blob) / 4
+        True
+        """
+        return self._source.received
 
     def get_tensors(self) -> dict[str, Any]:
         """Every tensor, in order of offset."""
