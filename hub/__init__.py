@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.pushing import PushedFile, PushReport, push
     from hub.remote import EndpointError
     from hub.running import run
+    from hub.serving import serve
 
 _LAZY = {
     "EndpointError": "hub.remote",
@@ -32,6 +33,7 @@ _LAZY = {
     "PushedFile": "hub.pushing",
     "PushReport": "hub.pushing",
     "run": "hub.running",
+    "serve": "hub.serving",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "pull",
     "push",
     "run",
+    "serve",
 ]
 
 

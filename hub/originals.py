@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urljoin
@@ -16,6 +16,7 @@ from huggingface_hub import constants
 
 import codec
 from hub.ahead import Ahead
+from hub.digest import hashing
 from hub.remote import BUSY, RemoteFile, XetAddress
 from hub.urls import COMMIT, LINKED_ETAG, LINKED_SIZE, XET_HASH
 
@@ -44,16 +45,19 @@ class Original:
         Raises codec.CorruptFileError, and what the remote file raises.
         """
         end = self.size if end is None else end
-        sha = hashlib.sha256() if (begin, end) == (0, self.size) else None
+        whole = (begin, end) == (0, self.size)
         source = Ahead(self.remote, self.known)
-        with codec.open_original(source) as file, source.streaming(file.stored_offset(begin)):
+        with ExitStack() as stack:
+            file = stack.enter_context(codec.open_original(source))
+            digest = stack.enter_context(hashing()) if whole else None
+            stack.enter_context(source.streaming(file.stored_offset(begin)))
             for piece in file.pieces(begin, end, threads=threads):
-                if sha is not None:
-                    sha.update(piece)
+                if digest is not None:
+                    digest.update(piece)
                 yield piece
-        if sha is not None and sha.hexdigest() != self.sha256:
-            what = f"SHA-256 of the original is {self.sha256}, decoded {sha.hexdigest()}"
-            raise codec.CorruptFileError(f"{self.remote.name}: {what}")
+            if digest is not None and (found := digest.hexdigest()) != self.sha256:
+                what = f"SHA-256 of the original is {self.sha256}, decoded {found}"
+                raise codec.CorruptFileError(f"{self.remote.name}: {what}")
 
 
 class Originals:

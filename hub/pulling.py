@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import threading
@@ -23,6 +22,7 @@ from huggingface_hub.utils import build_hf_headers, filter_repo_objects
 import codec
 from hub.ahead import Ahead
 from hub.cache import CachePlace, FolderPlace, cache_folder, checked_name, note_commit
+from hub.digest import hashing
 from hub.remote import RemoteFile, XetAddress
 from hub.transport import as_is
 from hub.urls import SUFFIX
@@ -247,14 +247,14 @@ class _Decoding:
         """Decode, compare with the SHA-256, store. Goes on where another run of this was killed."""
         try:
             resumed = self._path.exists()
-            sha256 = self._decode()
-            if sha256 != self._file.sha256 and resumed:  # what was left there was not what had been written
+            found = self._decode()
+            if found != self._file.sha256 and resumed:  # what was left there was not what had been written
                 self._path.unlink()
-                sha256 = self._decode()
-            if sha256 != self._file.sha256:
-                what = f"SHA-256 of the original is {self._file.sha256}, decoded {sha256}"
+                found = self._decode()
+            if found != self._file.sha256:
+                what = f"SHA-256 of the original is {self._file.sha256}, decoded {found}"
                 raise codec.CorruptFileError(f"{self._source.name}: {what}; nothing was stored")
-            self._place.store(sha256)
+            self._place.store(found)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 self._path.unlink(missing_ok=True)
@@ -264,11 +264,12 @@ class _Decoding:
             raise
 
     def _decode(self) -> str:
-        size, sha, at = self._file.size, hashlib.sha256(), 0
+        """SHA-256 of what then is in the file: what was there, and the rest, decoded."""
+        size, at = self._file.size, 0
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        with os.fdopen(os.open(self._path, flags, 0o666), "r+b", buffering=0) as out:
+        with os.fdopen(os.open(self._path, flags, 0o666), "r+b", buffering=0) as out, hashing() as digest:
             while at < size and (held := out.read(min(1 << 22, size - at))):
-                sha.update(held)
+                digest.update(held)
                 at += len(held)
             out.truncate(at)
             free = shutil.disk_usage(self._path.parent).free
@@ -279,14 +280,14 @@ class _Decoding:
                 for piece in self._file.pieces(at, threads=self._pull.threads):
                     if self._pull.stop.is_set():
                         raise _StoppedError
+                    digest.update(piece)
                     rest = piece
                     while rest:
                         rest = rest[out.write(rest) :]
-                    sha.update(piece)
                     at += len(piece)
                     if self._pull.progress is not None:
                         self._pull.progress(self._name, at, size)
-        return sha.hexdigest()
+            return digest.hexdigest()
 
 
 def _listed(given: Sequence[str] | str | None) -> list[str]:
