@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from codec.original import OriginalFile, open_original
     from codec.recovery import recover_file
     from codec.tensors import load_file, safe_open, save_file
-    from codec.warm import kernels_are_cached
+    from codec.warm import kernels_are_cached, load_kernels
 
 _LAZY = {
     "compress": "codec.files",
@@ -46,6 +46,7 @@ _LAZY = {
     "is_model_name": "codec.names",
     "kernels_are_cached": "codec.warm",
     "load_file": "codec.tensors",
+    "load_kernels": "codec.warm",
     "open_original": "codec.original",
     "OriginalFile": "codec.original",
     "recover_file": "codec.recovery",
@@ -83,6 +84,7 @@ __all__ = [
     "is_model_name",
     "kernels_are_cached",
     "load_file",
+    "load_kernels",
     "open_original",
     "recover_file",
     "safe_open",

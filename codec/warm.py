@@ -38,6 +38,19 @@ def kernels_are_cached() -> bool:
     return any(map(_cached, _SIGNS.values()))
 
 
+def load_kernels() -> None:
+    """Load what decoding needs, or compile it on its first use on this machine: a third of a second, or many.
+
+    For programs that have something else to wait for meanwhile: call it in a thread.
+
+    >>> load_kernels()
+    """
+    from codec import bulk
+
+    bulk.compile_driver()
+    bulk.compile_others()
+
+
 def compile_kernels(work: str, level: str = "default") -> None:
     """Compile what "compress" or "decompress" needs, in two processes at once, if it is in no cache yet.
 

@@ -19,6 +19,7 @@ from huggingface_hub.file_download import are_symlinks_supported, repo_folder_na
 from huggingface_hub.utils import WeakFileLock
 
 import codec
+from hub.markers import forget_listing
 
 
 def checked_name(path: str) -> Path:
@@ -159,7 +160,4 @@ def note_commit(cache: Path, repo_id: str, repo_type: str, revision: str, commit
         temporary = ref.with_name(f"{ref.name}.{secrets.token_hex(4)}.tmp")
         temporary.write_text(commit)
         os.replace(temporary, ref)
-    listing = folder / "trees" / f"{commit}.json"
-    with contextlib.suppress(OSError):
-        if b'.weft"' in listing.read_bytes():
-            listing.unlink()
+    forget_listing(folder / "trees" / f"{commit}.json")

@@ -14,6 +14,7 @@ import httpx2 as httpx
 import huggingface_hub
 from huggingface_hub.utils import _http
 
+from hub.markers import forget_what_hides_originals
 from hub.transport import WeftTransport
 
 Factory = Callable[[], httpx.Client]
@@ -26,6 +27,8 @@ def enable() -> None:
 
     The client factory that is in place is wrapped, and whatever it sets up stays in force: proxies, certificates,
     headers, hooks, offline mode. A factory that is set later replaces this one; call ``enable`` again then.
+
+    What huggingface_hub's cache knows of weights that are not there is forgotten: they may be there after all.
 
     What is given out is checked against the checksums of the weft file and, if read whole, against the SHA-256 of the
     original; codec.CorruptFileError is raised in the middle of a download that does not match. Plain downloads of
@@ -41,6 +44,7 @@ def enable() -> None:
         current = _current_factory()
         if not (isinstance(current, _Hook) and current.on):
             huggingface_hub.set_client_factory(_Hook(current))
+            forget_what_hides_originals()
 
 
 def disable() -> None:
@@ -99,7 +103,7 @@ class _HookedClient(httpx.Client):
             follow_redirects=wrapped.follow_redirects,
             max_redirects=wrapped.max_redirects,
             base_url=wrapped.base_url,
-            transport=WeftTransport(wrapped),
+            transport=WeftTransport(wrapped, markers=True),
             trust_env=False,  # proxies and .netrc are the wrapped client's, if it wants them
         )
 

@@ -18,10 +18,12 @@ import codec
 from hub.ahead import Ahead
 from hub.digest import hashing
 from hub.remote import BUSY, RemoteFile, XetAddress
-from hub.urls import COMMIT, LINKED_ETAG, LINKED_SIZE, XET_HASH
+from hub.urls import COMMIT, LINKED_ETAG, LINKED_SIZE, XET_HASH, FileAddress
 
 #: Seconds for which an original that was found is taken to be where it was: from a client's HEAD to its GET.
+#: At a commit it can't move, but the token may cease to be good.
 REMEMBERED: Final = 60.0
+REMEMBERED_AT_COMMIT: Final = 600.0
 #: Originals of which header and index are kept.
 KEPT: Final = 512
 #: What a request carries on to the requests that are made for it.
@@ -70,11 +72,21 @@ class Originals:
         self._ends: OrderedDict[str, tuple[dict[tuple[int, int], memoryview], int, str]] = OrderedDict()
         self._places: OrderedDict[tuple[str, str], Original] = OrderedDict()
 
-    def recent(self, url: str, headers: Mapping[str, str]) -> Original | None:
-        """An original that was found under this URL, with the same token, a moment ago."""
+    def recent(self, url: str, address: FileAddress, headers: Mapping[str, str]) -> Original | None:
+        """An original that was found under this URL, with the same token: a while ago."""
         with self._lock:
             found = self._places.get((url, headers.get("authorization", "")))
-        return found if found is not None and time.monotonic() - found.found < REMEMBERED else None
+        if found is None:
+            return None
+        limit = REMEMBERED_AT_COMMIT if address.revision == found.commit else REMEMBERED
+        return found if time.monotonic() - found.found < limit else None
+
+    def remember(self, url: str, headers: Mapping[str, str], found: Original) -> None:
+        """Note that an original was found under this URL."""
+        with self._lock:
+            self._places[url, headers.get("authorization", "")] = found
+            while len(self._places) > KEPT:
+                self._places.popitem(last=False)
 
     def find(
         self, url: str, compressed: str, pinned: Callable[[str], str], headers: Mapping[str, str]
@@ -99,10 +111,7 @@ class Originals:
         )
         found = self.describe(etag, int(size), pinned(commit), commit, passed, xet)
         if found is not None:
-            with self._lock:
-                self._places[url, headers.get("authorization", "")] = found
-                while len(self._places) > KEPT:
-                    self._places.popitem(last=False)
+            self.remember(url, headers, found)
         return found
 
     def describe(

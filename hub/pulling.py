@@ -94,8 +94,10 @@ def pull(
     the errors of huggingface_hub. The other files of the repo are still fetched; the first error is raised in the end.
     """
     began = time.perf_counter()
+    # while the Hub is asked what there is; whoever decodes first waits for it, and is told what is wrong
+    threading.Thread(target=codec.load_kernels, daemon=True, name="weft-kernels").start()
     job = _Pull(repo_id, repo_type, local_dir, cache_dir, token, endpoint, threads, progress)
-    job.list_files(revision, include, exclude)
+    job.list_files(revision or constants.DEFAULT_REVISION, include, exclude)
     files = job.fetch(keep_compressed=keep_compressed)
     if local_dir is None:
         note_commit(job.cache, repo_id, repo_type, revision or constants.DEFAULT_REVISION, job.commit)
@@ -121,7 +123,7 @@ class _Pull:
         self.commit = ""
         self.stop = threading.Event()
 
-    def list_files(self, revision: str | None, include: Any, exclude: Any) -> None:
+    def list_files(self, revision: str, include: Any, exclude: Any) -> None:
         """Find out what there is, and what of it is wanted."""
         api = HfApi(self.endpoint, token=self.token, library_name="weft", library_version=codec.__version__)
         with as_is():

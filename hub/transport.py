@@ -8,18 +8,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 import httpx2 as httpx
 
 import codec
-from hub import rewrite
+from hub import markers, rewrite
 from hub.originals import PASSED_ON, Original, Originals
+from hub.remote import XetAddress
 from hub.urls import (
     COMMIT,
     ERROR_CODE,
     LINKED_ETAG,
     LINKED_SIZE,
+    SUFFIX,
     ListingAddress,
     file_address,
     listing_address,
@@ -44,11 +46,11 @@ class WeftTransport(httpx.BaseTransport):
 
     A file that the Hub knows costs no request more than without; one that it does not know costs one, for the weft file
     beside it. Listings cost two small ones for each weft file that was not seen before, since the Hub knows neither the
-    size nor the SHA-256 of its original.
+    size nor the SHA-256 of its original. ``markers``: keep those of the standard cache right (see hub.markers).
     """
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    def __init__(self, client: httpx.Client, *, markers: bool = False) -> None:
+        self._client, self._markers = client, markers
         self._originals = Originals(lambda: client)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -74,23 +76,27 @@ class WeftTransport(httpx.BaseTransport):
         return self._client.send(request, stream=True, follow_redirects=False)
 
     def _file(self, request: httpx.Request) -> httpx.Response:
-        url = str(request.url)
-        found: Original | httpx.Response | None = self._originals.recent(url, request.headers)
+        url, address = str(request.url), file_address(request.url.raw_path.decode("ascii"))
+        assert address is not None
+        found: Original | httpx.Response | None = self._originals.recent(url, address, request.headers)
         if found is None:
             response = self._send(request)
-            if response.status_code != 404 or response.headers.get(ERROR_CODE) != "EntryNotFound":
+            # some servers say of a file that is missing that the repo is
+            if response.headers.get(ERROR_CODE) not in ("EntryNotFound", "RepoNotFound"):
                 return response
-            address = file_address(request.url.raw_path.decode("ascii"))
-            assert address is not None
             beside = address.compressed
             found = self._originals.find(
                 url, urljoin(url, str(beside)), lambda commit: urljoin(url, str(beside.at(commit))), request.headers
             )
             if found is None:
+                if self._markers and (commit := response.headers.get(COMMIT)):
+                    markers.note_absent(address.repo, commit, unquote(beside.path))
                 return response
             response.close()
         if isinstance(found, httpx.Response):
             return found
+        if self._markers:
+            markers.forget(address.repo, found.commit, unquote(address.path))
         return answer(request, found)
 
     def _listing(self, request: httpx.Request, listing: ListingAddress) -> httpx.Response:
@@ -141,12 +147,20 @@ class WeftTransport(httpx.BaseTransport):
             size = lfs.get("size", entry.get("size"))
             if not isinstance(etag, str) or not isinstance(size, int):
                 return None
-            url = urljoin(str(request.url), str(listing.file(entry["path"], revision)))
+            base, xet = str(request.url), None
+            if isinstance(file_hash := entry.get("xetHash"), str):
+                xet = XetAddress(file_hash, urljoin(base, listing.xet_route(revision)))
+            url = urljoin(base, str(listing.file(entry["path"], revision)))
             try:
-                found = self._originals.describe(etag, size, url, revision, passed)
+                found = self._originals.describe(etag, size, url, revision, passed, xet)
             except (codec.CodecError, OSError, httpx.HTTPError):
                 return None  # it stays what it is; whoever wants the file is told what is wrong
-            return None if found is None else (found.size, found.sha256)
+            if found is None:
+                return None
+            for name in {revision, listing.revision or revision}:
+                original = listing.file(entry["path"].removesuffix(SUFFIX), name)
+                self._originals.remember(urljoin(base, str(original)), passed, found)
+            return found.size, found.sha256
 
         return describe
 

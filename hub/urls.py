@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import codec
 
@@ -52,17 +53,22 @@ class FileAddress:
 
 @dataclass(frozen=True)
 class ListingAddress:
-    """A listing of (some of) the files of a repo: ``what`` is "tree", "paths-info" or "info"."""
+    """A listing of (some of) the files of a repo: ``what`` is "tree", "paths-info" or "info". ``repo`` begins the
+    addresses of its files, ``api`` those of what there is to know of it.
+    """
 
     what: str
     repo: str
+    api: str
     revision: str | None
 
     def file(self, path: str, commit: str) -> FileAddress:
         """The address of one of the files."""
-        from urllib.parse import quote
-
         return FileAddress(self.repo, commit, quote(path))
+
+    def xet_route(self, commit: str) -> str:
+        """Where the Hub gives out tokens to read what it has in Xet storage."""
+        return f"{self.api}/xet-read-token/{commit}"
 
 
 def file_address(target: str) -> FileAddress | None:
@@ -77,8 +83,9 @@ def listing_address(target: str) -> ListingAddress | None:
     if found is None:
         return None
     kind = "" if found["kind"] == "models" else "/" + found["kind"]
-    parts = found.groupdict()
-    return ListingAddress(parts.get("what") or "info", f"{found['base']}{kind}/{found['id']}", found["revision"])
+    base, what = found["base"], found.groupdict().get("what") or "info"
+    api = f"{base}/api/{found['kind']}/{found['id']}"
+    return ListingAddress(what, f"{base}{kind}/{found['id']}", api, found["revision"])
 
 
 def may_be_compressed(path: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from codec.cli.console import Console, Meter
 from codec.cli.failures import DONE, UsageError
 from codec.cli.text import percent, printable, rate, size
+from codec.warm import compile_kernels
 
 if TYPE_CHECKING:
     from hub import PulledFile, PushedFile
@@ -23,6 +24,7 @@ def push(options: argparse.Namespace) -> int:
     console = Console(quiet=options.quiet, as_json=options.json)
     if not options.dry_run:
         console.announce_kernels()
+        compile_kernels("compress", options.level)
     with _Meters(console) as meters, _hub_bars(console):
         report = hub.push(
             options.repo,
@@ -69,6 +71,7 @@ def pull(options: argparse.Namespace) -> int:
 
     console = Console(quiet=options.quiet, as_json=options.json)
     console.announce_kernels()
+    compile_kernels("decompress")
     with _Meters(console) as meters, _hub_bars(console):
         report = hub.pull(
             options.repo,

@@ -48,11 +48,19 @@ class _ThenEnable(Loader):
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         try:
+            if not _is_ours(importlib.util.find_spec("hub")):
+                raise ImportError("another module named hub stands in the way of weft's")
             import hub
 
             hub.enable()
         except Exception as error:  # noqa: BLE001  # the program is not ours to stop
             print(f"codec run: the download hook is off: {error}", file=sys.stderr)  # noqa: T201
+
+
+def _is_ours(spec: ModuleSpec | None) -> bool:
+    """Whether what this Python would import is the package that this file belongs to, or another install of it."""
+    folders = spec.submodule_search_locations if spec is not None else None
+    return any(os.path.isfile(os.path.join(folder, "startup", "sitecustomize.py")) for folder in folders or ())
 
 
 def _run_the_next_one() -> None:

@@ -28,7 +28,7 @@ from tests.hub.server import HubServer
 MISSING = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {' and '.join(MISSING)}")
 
-CODEC_RUN = (sys.executable, "-m", "codec.cli.main", "run", "--")
+CODEC_RUN = (sys.executable, "-P", "-m", "codec.cli.main", "run", "--")
 REPOS = {f"org/{name}": name for name in tiny_model.MODELS}
 
 
@@ -138,6 +138,18 @@ def models_stored(server: HubServer, repo: str) -> int:
     return sum(entry.size for name, entry in found.find("main").tree.items() if name.endswith(".weft"))
 
 
+@pytest.fixture(scope="module")
+def spoilt(pushed: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HF_HOME in which the weights of two repos are marked as absent: programs without the hook looked for them."""
+    programs = Programs(tmp_path_factory.mktemp("spoilt"), pushed.url)
+    for found in programs.load("org/one-file", "org/sharded").values():
+        assert "does not appear to have" in found
+    for repo in ("org/one-file", "org/sharded"):
+        (markers,) = programs.cached(repo, ".no_exist").iterdir()
+        assert (markers / "model.safetensors").exists()
+    return programs.home
+
+
 def names_of_weights(models: Models, repo: str) -> set[str]:
     return {name for name in models.files(repo) if name.endswith(".safetensors")}
 
@@ -206,26 +218,57 @@ def test_a_program_run_by_codec_run(server: HubServer, models: Models, programs:
             assert (snapshot / name).resolve().name == models.files(repo)[name]
 
 
+def test_a_program_whose_downloads_go_through_xet(server: HubServer, models: Models, tmp_path: Path) -> None:
+    repo = "org/sharded"
+    found = server.store.find(repo, "model")
+    assert found is not None
+    content = {name: server.file(repo, name) for name in found.find("main").tree}
+    with HubServer(tmp_path / "server", xet=True) as other:
+        other.add_repo(repo, content)
+        assert Programs(tmp_path, other.url).load(repo, hook=True) == {repo: models.digests[repo]}
+        assert other.requests("GET", "xet-read-token") != []
+        assert other.errors == []
+
+
 def test_pull_mends_a_cache_in_which_the_weights_are_known_to_be_absent(
-    server: HubServer, models: Models, programs: Programs
+    server: HubServer, models: Models, programs: Programs, spoilt: Path
 ) -> None:
+    shutil.copytree(spoilt, programs.home, symlinks=True)
     repos = ["org/one-file", "org/sharded"]
-    failed = programs.load(*repos)
-    assert all("does not appear to have" in failed[repo] for repo in repos)
     for repo in repos:
-        (markers,) = programs.cached(repo, ".no_exist").iterdir()
-        assert (markers / "model.safetensors").exists()
         hub.pull(repo, cache_dir=programs.home / "hub", endpoint=server.url, token=False, threads=1)
     assert programs.load(*repos, local=True) == {repo: models.digests[repo] for repo in repos}
 
 
-@pytest.mark.xfail(reason="a marker from before hides what the hook offers: see hub/transport.py")
 def test_the_hook_mends_a_cache_in_which_the_weights_are_known_to_be_absent(
-    server: HubServer, models: Models, programs: Programs
+    server: HubServer, models: Models, programs: Programs, spoilt: Path
 ) -> None:
-    repo = "org/one-file"
-    assert "does not appear to have a file named" in programs.load(repo)[repo]
-    assert programs.load(repo, hook=True) == {repo: models.digests[repo]}
+    shutil.copytree(spoilt, programs.home, symlinks=True)
+    repos = ["org/one-file", "org/sharded"]
+    assert programs.load(*repos, hook=True) == {repo: models.digests[repo] for repo in repos}
+
+
+CACHED = """
+import json, sys
+from huggingface_hub import hf_hub_download
+from transformers.utils import cached_file
+
+name = ("org/one-file", "model.safetensors")
+if sys.argv[1] == "download":
+    hf_hub_download(*name)
+json.dump(cached_file(*name, _raise_exceptions_for_missing_entries=False), sys.stdout)
+"""
+
+
+def test_a_file_that_was_known_to_be_absent_is_seen_once_it_is_downloaded(
+    server: HubServer, models: Models, programs: Programs, spoilt: Path
+) -> None:
+    shutil.copytree(spoilt, programs.home, symlinks=True)
+    script = programs.write("cached.py", CACHED)
+    assert programs.run(script, "look") is None
+    found = programs.run(script, "download", hook=True)
+    assert found is not None
+    assert hashlib.sha256(Path(found).read_bytes()).hexdigest() == models.files("org/one-file")["model.safetensors"]
 
 
 CHILDREN = """
