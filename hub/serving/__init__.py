@@ -111,7 +111,8 @@ def _made(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("anyio", "starlette", "uvicorn"):
             raise
-        raise ImportError(f'serving needs {error.name}: pip install "weft[serve]"', name=error.name) from None
+        needed = 'codec serve needs starlette and uvicorn: pip install "weft[serve]"'
+        raise ImportError(needed, name=error.name) from None
     from hub.serving.log import Log
 
     if folder is not None:

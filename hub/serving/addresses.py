@@ -72,8 +72,10 @@ class Upstream:
             url = httpx.URL(self.base + target)
         except httpx.InvalidURL:
             return None
-        same = (url.scheme, url.netloc) == (self._parsed.scheme, self._parsed.netloc)
-        return url if same and url.raw_path.decode("ascii").startswith(self._prefix) else None
+        path = url.raw_path.decode("ascii")  # without its dot segments, which may have hidden two slashes in a row
+        if (url.scheme, url.netloc) != (self._parsed.scheme, self._parsed.netloc) or path.startswith("//"):
+            return None
+        return url if path.startswith(self._prefix) else None
 
     def is_at(self, host: str, port: int) -> bool:
         """Whether it is at this address."""

@@ -60,7 +60,7 @@ class Filling:
         return Following(self, file, rest)
 
     def stop(self) -> None:
-        """The server ends."""
+        """Let nobody join any more, and write no more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -94,12 +94,14 @@ class Filling:
         with contextlib.suppress(Exception):
             self._source.close()
         with self._changed:
-            self._closed = True
+            # what is whole can be joined until it has its name: to sync it may take seconds
+            self._closed = not self._right
             self._changed.notify_all()
         try:
             self._finished(self, self._right)
         finally:
             self._file.close()
+            self.stop()
 
     def _copy(self) -> None:
         for piece in self._source:

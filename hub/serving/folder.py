@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 import codec
@@ -47,7 +48,7 @@ class FolderApp(App):
 
     def answer(self, scope: Scope, receive: Receive) -> Answer:
         """A file, its original, or a list of what there is."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = Headers(scope=scope)
         if scope["method"] not in ("GET", "HEAD"):
             answer = message(405, "only GET and HEAD")
             answer.headers.append((b"allow", b"GET, HEAD"))
@@ -74,7 +75,7 @@ class FolderApp(App):
             return None
         return path if path.is_relative_to(self._root) else None
 
-    def _index(self, path: Path, name: str, target: str, headers: dict[str, str]) -> Answer:
+    def _index(self, path: Path, name: str, target: str, headers: Headers) -> Answer:
         if not target.endswith("/"):
             last = quote(os.fsencode(name.rpartition("/")[2]), safe="")
             return Answer(301, [(b"location", f"./{last}/".encode()), (b"content-length", b"0")])
@@ -100,7 +101,7 @@ def _name_of(target: str) -> str | None:
     return name
 
 
-def _original(path: Path, headers: dict[str, str], method: str) -> Answer:
+def _original(path: Path, headers: Headers, method: str) -> Answer:
     """The original of a weft file."""
     raw = _opened(path)
     if raw is None:
@@ -119,7 +120,7 @@ def _original(path: Path, headers: dict[str, str], method: str) -> Answer:
     return _ranged(_OriginalBody(raw, file), file.size, etag, found.st_mtime, kind, headers, method)
 
 
-def _file(path: Path, headers: dict[str, str], method: str) -> Answer:
+def _file(path: Path, headers: Headers, method: str) -> Answer:
     """A file as it is."""
     file = _opened(path)
     if file is None:
@@ -130,7 +131,7 @@ def _file(path: Path, headers: dict[str, str], method: str) -> Answer:
 
 def _ranged(
     body: _FileBody | _OriginalBody, size: int, etag: str, changed: float, kind: str,
-    headers: dict[str, str], method: str,
+    headers: Headers, method: str,
 ) -> Answer:  # fmt: skip
     """What of a body the client asks for. The body is closed if it is not part of the answer."""
     told = [("etag", etag), ("last-modified", formatdate(changed, usegmt=True)), ("accept-ranges", "bytes")]

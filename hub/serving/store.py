@@ -1,8 +1,9 @@
-"""Originals that were decoded before, on disk by their SHA-256, up to a limit: the least recently used go first."""
+"""Originals that were decoded before, on disk up to a limit: the least recently used go first."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -18,15 +19,22 @@ from hub.serving.filling import PIECE, Filling, Following, Source
 #: Share of the disk that is left free.
 LEFT_FREE: Final = 0.05
 
-_NAME: Final = re.compile(r"[0-9a-f]{64}")
-_UNFINISHED: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{12}\.part")
+_KEY: Final = re.compile(r"[0-9a-f]{64}-[0-9a-f]{32}")
+_UNFINISHED: Final = re.compile(r"[0-9a-f]{64}-[0-9a-f]{32}\.[0-9a-f]{12}\.part")
+
+
+def key_of(sha256: str, weft_etag: str) -> str:
+    """What an original is kept under: its SHA-256, and which weft file it was decoded from. A weft file can record any
+    SHA-256: with that alone, one that names another's private model would be answered with it.
+    """
+    return f"{sha256}-{hashlib.sha256(weft_etag.encode()).hexdigest()[:32]}"
 
 
 class Store:
     """``limit``: bytes it may hold; 0 for none. What other servers left unfinished in ``folder`` is removed, unless
     they still work on it. For use from any thread.
 
-    It gives out what it holds to whoever names it: to ask whether a client may have it is the caller's business.
+    It gives out what it holds to whoever has its key: to ask whether a client may have it is the caller's business.
     Raises OSError if the folder can't be made.
     """
 
@@ -44,7 +52,7 @@ class Store:
             self._make_room(0)
 
     def body(
-        self, sha256: str, size: int, begin: int, end: int, source: Source, rest: Callable[[int], Source]
+        self, key: str, size: int, begin: int, end: int, source: Source, rest: Callable[[int], Source]
     ) -> Held | Following | None:
         """Bytes begin..end of an original. From the file that is there; or else, if all of it is wanted, from the one
         that is being written, or that is begun now from ``source``. None if neither is possible: then ``source`` is
@@ -52,15 +60,15 @@ class Store:
 
         ``rest`` gives the bytes from an offset on, when writing fails on the way.
         """
-        if not _NAME.fullmatch(sha256):
+        if not _KEY.fullmatch(key):
             return None
         with self._lock:
-            body: Held | Following | None = self._held(sha256, size, begin, end)
+            body: Held | Following | None = self._held(key, size, begin, end)
             if body is None and (begin, end) == (0, size) and size > 0:
-                if (filling := self._fillings.get(sha256)) is not None and filling.size == size:
+                if (filling := self._fillings.get(key)) is not None and filling.size == size:
                     body = filling.join(rest)
                 if body is None:
-                    return self._begin(sha256, size, source, rest)
+                    return self._begin(key, size, source, rest)
         if body is not None:
             source.close()
         return body
@@ -74,8 +82,8 @@ class Store:
             with contextlib.suppress(OSError):
                 filling.path.unlink()
 
-    def _held(self, sha256: str, size: int, begin: int, end: int) -> Held | None:
-        path = self.folder / sha256
+    def _held(self, key: str, size: int, begin: int, end: int) -> Held | None:
+        path = self.folder / key
         try:
             file = open(path, "rb", buffering=0)
         except OSError:
@@ -85,48 +93,49 @@ class Store:
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
-        self._served[sha256] += 1
-        return Held(file, begin, end, lambda: self._let_go(sha256))
+        self._served[key] += 1
+        return Held(file, begin, end, lambda: self._let_go(key))
 
-    def _let_go(self, sha256: str) -> None:
+    def _let_go(self, key: str) -> None:
         with self._lock:
-            self._served[sha256] -= 1
-            if not self._served[sha256]:
-                del self._served[sha256]
+            self._served[key] -= 1
+            if not self._served[key]:
+                del self._served[key]
 
-    def _begin(self, sha256: str, size: int, source: Source, rest: Callable[[int], Source]) -> Following | None:
+    def _begin(self, key: str, size: int, source: Source, rest: Callable[[int], Source]) -> Following | None:
         if not self._make_room(size):
             return None
-        path = self.folder / f"{sha256}.{secrets.token_hex(6)}.part"
+        path = self.folder / f"{key}.{secrets.token_hex(6)}.part"
         try:
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b", buffering=0)
         except OSError:
             return None
         _lock_file(file)
-        filling = Filling(path, file, size, source, lambda filling, right: self._finished(sha256, filling, right, file))
+        filling = Filling(path, file, size, source, lambda filling, right: self._finished(key, filling, right, file))
         if (reader := filling.join(rest)) is None:
             file.close()
+            with contextlib.suppress(OSError):
+                path.unlink()
             return None
-        self._fillings[sha256] = filling
+        self._fillings[key] = filling
         filling.start()
         return reader
 
-    def _finished(self, sha256: str, filling: Filling, right: bool, file: BinaryIO) -> None:
+    def _finished(self, key: str, filling: Filling, right: bool, file: BinaryIO) -> None:
         try:
             if right:
-                os.fsync(
-                    file.fileno()
-                )  # or a loss of power could leave a file of the right name and size, full of zeros
-                os.replace(filling.path, self.folder / sha256)
-            else:
-                filling.path.unlink()
+                # or a loss of power could leave a file of the right name and size, full of zeros
+                os.fsync(file.fileno())
         except OSError:
+            right = False
+        with self._lock:  # so that nobody finds it in neither place
             with contextlib.suppress(OSError):
-                filling.path.unlink()
-        finally:
-            with self._lock:
-                if self._fillings.get(sha256) is filling:
-                    del self._fillings[sha256]
+                if right:
+                    os.replace(filling.path, self.folder / key)
+                else:
+                    filling.path.unlink()
+            if self._fillings.get(key) is filling:
+                del self._fillings[key]
 
     def _make_room(self, size: int) -> bool:
         """Whether so many bytes more fit, after removing what has not been used for longest. If not, all stays."""
@@ -135,7 +144,7 @@ class Store:
         with contextlib.suppress(OSError):
             for entry in os.scandir(self.folder):
                 with contextlib.suppress(OSError):
-                    if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    if _KEY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                         held.append((entry.stat().st_mtime_ns, entry.name, entry.stat().st_size))
         coming = [(filling.size, filling.size - filling.written) for filling in self._fillings.values()]
         disk = shutil.disk_usage(self.folder)

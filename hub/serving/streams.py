@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 from starlette.types import Message, Receive, Send
 
@@ -127,6 +128,7 @@ async def send_body(receive: Receive, send: Send, status: int, headers: RawHeade
                     part = piece[at : at + PIECE] if len(piece) > PIECE else piece
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                     sent.size += len(part)
+                    await anyio.lowlevel.checkpoint()  # where a client that left is noticed: sending does not tell
                 piece = await in_thread(lambda: next(pieces, None))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Exception as error:  # noqa: BLE001  # whatever it is, the body ends here, and the caller says why

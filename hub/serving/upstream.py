@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from dataclasses import replace
 from typing import Final
 
 import httpx2 as httpx
 from huggingface_hub.errors import HfHubHTTPError
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 import codec
+from hub.originals import KEPT, PASSED_ON
 from hub.serving.addresses import Upstream, own_url, target_of, up
 from hub.serving.app import Answer, App, message
+from hub.serving.client import UpstreamClient
 from hub.serving.log import Log, in_one_line
-from hub.serving.store import Store
+from hub.serving.store import Store, key_of
 from hub.serving.streams import Body, CheckedBody, WholeBody, request_body
 from hub.transport import WeftTransport, _Body, byte_range
-from hub.urls import ERROR_CODE, LINKED_SIZE, listing_address
-
-#: Seconds: to connect, and between two pieces of a message.
-CONNECT_TIMEOUT: Final = 10.0
-TIMEOUT: Final = 60.0
+from hub.urls import COMMIT, ERROR_CODE, LINKED_ETAG, LINKED_SIZE, file_address, listing_address
 
 #: Answers that tell the client where to go on: the Hub's LFS and repo routes.
 _TELLS_URLS: Final = re.compile(r"/api/|/info/lfs/")
@@ -38,12 +39,14 @@ class UpstreamApp(App):
     def __init__(self, upstream: str, store: Store, log: Log, *, bound: str = "") -> None:
         super().__init__(log)
         self._upstream, self._store, self.bound = Upstream(upstream), store, bound
-        self._client = upstream_client()
+        self._client = UpstreamClient()
         self._transport = WeftTransport(self._client)
+        self._lock = threading.Lock()
+        self._etags: OrderedDict[str, str] = OrderedDict()
 
     def close(self) -> None:
         """Close all connections, and remove what is unfinished."""
-        self._client.close()
+        self._client.cut()
         self._store.close()
 
     def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -52,11 +55,9 @@ class UpstreamApp(App):
         url = None if target is None else self._upstream.url(target)
         if url is None:
             return message(400, "no path of this server")
-        given = dict(scope["headers"])
-        host = given.get(b"host", b"").decode("latin-1")
         request = self._request(scope, url, receive)
         response = self._ask(request)
-        own = own_url(host, self.bound)
+        own = own_url(Headers(scope=scope).get("host"), self.bound)
         if isinstance(response.stream, _Body):
             return self._original(request, response)
         headers = self._upstream.down(response.headers.raw, own)
@@ -110,13 +111,39 @@ class UpstreamApp(App):
         begin, end = byte_range(request.headers.get("Range"), size) or (0, size)
         source = response.stream
         assert isinstance(source, httpx.SyncByteStream)
-        body: Body | None = self._store.body(
-            sha256, size, begin, end, source, lambda at: self._rest(request, sha256, at)
-        )
+        body: Body | None = None
+        if (weft := self._weft_etag(request, headers[COMMIT])) is not None:
+            body = self._store.body(
+                key_of(sha256, weft), size, begin, end, source, lambda at: self._rest(request, sha256, at)
+            )
         if body is None:
             body = CheckedBody(source) if (begin, end) == (0, size) else source
         raw = [(name.lower(), value) for name, value in headers.raw]
         return Answer(response.status_code, raw, body)
+
+    def _weft_etag(self, request: httpx.Request, commit: str) -> str | None:
+        """What tells the weft file behind an original from every other. It is asked for once for each file and commit;
+        whether this client may have the file was asked before. None if the upstream does not say.
+        """
+        address = file_address(request.url.raw_path.decode("ascii"))
+        assert address is not None
+        place = str(replace(address.compressed.at(commit), query=""))
+        with self._lock:
+            if place in self._etags:
+                return self._etags[place]
+        passed = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+        try:
+            head = self._client.request("HEAD", request.url.join(place), headers=passed)
+        except httpx.TransportError:
+            return None
+        found: str | None = head.headers.get(LINKED_ETAG) or (head.headers.get("ETag") if head.is_success else None)
+        if found is not None and head.status_code < 400:
+            with self._lock:
+                self._etags[place] = found
+                while len(self._etags) > KEPT:
+                    self._etags.popitem(last=False)
+            return found
+        return None
 
     def _rest(self, request: httpx.Request, sha256: str, at: int) -> Body:
         """The same original from an offset on."""
@@ -155,17 +182,6 @@ class _RawBody:
     def close(self) -> None:
         """Let go of the connection, and break it off if there is more to come."""
         self._response.close()
-
-
-def upstream_client() -> httpx.Client:
-    """A client that keeps nothing from one request to the next but connections."""
-    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.Client(
-        cookies=no_cookies,
-        follow_redirects=False,
-        timeout=httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-    )
 
 
 def _may_tell_urls(request: httpx.Request, response: httpx.Response) -> bool:

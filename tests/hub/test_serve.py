@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from tests.hub.server import HubServer
 pytest.importorskip("starlette", reason="codec serve needs starlette")
 pytest.importorskip("uvicorn", reason="codec serve needs uvicorn")
 
-from hub.serving import serving
+from hub.serving import client, serving
 from hub.serving.addresses import Upstream, own_url, target_of
 
 MODEL = weights(1)
@@ -81,8 +82,8 @@ def test_snapshots_and_their_pages(server: HubServer, url: str, tmp_path: Path) 
     assert (where / NAME).read_bytes() == (where / "sub" / NAME).read_bytes() == MODEL
     assert (where / "big.bin").read_bytes() == MODEL[:99_999]
     # two entries a page: the next one was asked for here, not upstream
-    with httpx.Client() as client:
-        page = client.get(f"{url}/api/models/org/m/tree/main?recursive=true")
+    with httpx.Client() as asking:
+        page = asking.get(f"{url}/api/models/org/m/tree/main?recursive=true")
     assert page.links["next"]["url"].startswith(f"{url}/api/models/org/m/tree/")
     assert server.url not in str(page.headers)
 
@@ -100,42 +101,42 @@ def test_the_file_system(url: str) -> None:
 @pytest.mark.parametrize("cached", [False, True])
 def test_ranges(url: str, cached: bool) -> None:
     size = len(MODEL)
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url) as asking:
         if cached:
-            assert client.get(WHERE).content == MODEL
+            assert asking.get(WHERE).content == MODEL
         for asked, begin, end in (
             ("0-0", 0, 1), ("0-99", 0, 100), (f"{size - 1}-", size - 1, size), ("-7", size - 7, size),
             ("300000-700000", 300000, 700001), (f"5-{size + 100}", 5, size), ("0-", 0, size),
         ):  # fmt: skip
-            got = client.get(WHERE, headers={"Range": f"bytes={asked}"})
+            got = asking.get(WHERE, headers={"Range": f"bytes={asked}"})
             assert got.status_code == 206 and got.content == MODEL[begin:end]
             assert got.headers["Content-Range"] == f"bytes {begin}-{end - 1}/{size}"
             assert got.headers["Content-Length"] == str(end - begin)
-        got = client.get(WHERE, headers={"Range": f"bytes={size}-"})
+        got = asking.get(WHERE, headers={"Range": f"bytes={size}-"})
         assert got.status_code == 416 and got.headers["Content-Range"] == f"bytes */{size}" and not got.content
-        several = client.get(WHERE, headers={"Range": "bytes=0-1,5-6"})
+        several = asking.get(WHERE, headers={"Range": "bytes=0-1,5-6"})
         assert several.status_code == 200 and several.content == MODEL
-        other = client.get(WHERE, headers={"Range": "bytes=5-", "If-Range": '"another"'})
+        other = asking.get(WHERE, headers={"Range": "bytes=5-", "If-Range": '"another"'})
         assert other.status_code == 200 and other.content == MODEL
-        same = client.get(WHERE, headers={"Range": "bytes=5-", "If-Range": f'"{sha256(MODEL)}"'})
+        same = asking.get(WHERE, headers={"Range": "bytes=5-", "If-Range": f'"{sha256(MODEL)}"'})
         assert same.status_code == 206 and same.content == MODEL[5:]
-        assert client.get(WHERE, headers={"If-None-Match": f'"{sha256(MODEL)}"'}).status_code == 304
+        assert asking.get(WHERE, headers={"If-None-Match": f'"{sha256(MODEL)}"'}).status_code == 304
 
 
 def test_head(url: str, server: HubServer) -> None:
-    with httpx.Client(base_url=url) as client:
-        got = client.head(WHERE, headers={"Range": "bytes=0-3"})
+    with httpx.Client(base_url=url) as asking:
+        got = asking.head(WHERE, headers={"Range": "bytes=0-3"})
         assert (got.status_code, got.headers["Content-Length"]) == (200, str(len(MODEL)))
         assert got.headers["X-Linked-Etag"] == f'"{sha256(MODEL)}"' and not got.content
-        plain = client.head("/org/m/resolve/main/config.json", follow_redirects=True)
+        plain = asking.head("/org/m/resolve/main/config.json", follow_redirects=True)
         assert (plain.status_code, plain.headers["Content-Length"]) == (200, "2")
     answer = raw(url, f"HEAD {WHERE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\n")
 
 
 def test_other_redirects_are_the_clients(server: HubServer, url: str) -> None:
-    with httpx.Client(base_url=url) as client:
-        got = client.get("/org/m/resolve/main/big.bin")
+    with httpx.Client(base_url=url) as asking:
+        got = asking.get("/org/m/resolve/main/big.bin")
     if server._routes.redirect:
         assert got.status_code == 302 and got.headers["Location"].startswith(server.storage_url)
     else:
@@ -182,33 +183,66 @@ def test_uploads(server: HubServer, url: str, tmp_path: Path, monkeypatch: pytes
     assert told["upload"]["href"].startswith(server.storage_url)
 
 
-def test_no_other_server_is_contacted(server: HubServer, url: str) -> None:
-    asked = []
+class Listening(BaseHTTPRequestHandler):
+    """Has no file that it is asked for, and says so."""
 
-    class Elsewhere(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.send_response(404)
+        self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-        do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_POST = do_GET  # noqa: N815
 
-    with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
-        port = other.server_port
-        config = "/api/models/org/m/revision/main"
-        for target in (f"http://127.0.0.1:{port}{config}", f"//127.0.0.1:{port}/a/b/resolve/main/{NAME}", config,
-                       f"/%2F127.0.0.1:{port}/a/resolve/main/{NAME}", f"/@127.0.0.1:{port}/resolve/main/{NAME}",
-                       f"//127.0.0.1:{port}", f"127.0.0.1:{port}", "*", f"/\\127.0.0.1:{port}/x/resolve/main/{NAME}",
-                       f"/a/..//127.0.0.1:{port}/b/resolve/main/{NAME}"):  # fmt: skip
-            sent = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
-            answer = raw(url, sent.encode())
-            assert answer.startswith(b"HTTP/1.1 ")
-            if target.endswith(config):
-                assert answer.startswith(b"HTTP/1.1 200 ") and b"siblings" in answer
-        raw(url, f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def two() -> Iterator[tuple[HTTPServer, HTTPServer]]:
+    with HTTPServer(("127.0.0.1", 0), Listening) as one, HTTPServer(("127.0.0.1", 0), Listening) as other:
+        for each in (one, other):
+            each.asked = []  # type: ignore[attr-defined]
+            threading.Thread(target=each.serve_forever, daemon=True).start()
+        yield one, other
+        one.shutdown()
         other.shutdown()
-    assert asked == []
+
+
+def test_xet(make_hub_server: Callable[..., HubServer], weft: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("hf_xet", reason="xet needs hf_xet")
+    server = make_hub_server(xet=True)
+    server.add_repo("org/m", {"big.bin": MODEL[:99_999], f"{NAME}.weft": weft})
+    with serving(server.url, cache_dir=tmp_path / "originals") as url:
+        for name, data in ((NAME, MODEL), ("big.bin", MODEL[:99_999])):
+            path = hf_hub_download("org/m", name, cache_dir=tmp_path / "c", endpoint=url)
+            assert Path(path).read_bytes() == data
+        assert httpx.get(url + WHERE, headers={"Range": "bytes=7-99"}).content == MODEL[7:100]
+        HfApi(url).upload_file(path_or_fileobj=MODEL, path_in_repo="up.bin", repo_id="org/m")
+    assert server.file("org/m", "up.bin") == MODEL
+    assert server.bytes_sent(NAME) < 1000 and server.bytes_sent(".weft") == 0  # its bytes came from Xet storage
+
+
+def test_no_other_server_is_contacted(two: tuple[HTTPServer, HTTPServer], tmp_path: Path) -> None:
+    upstream, other = two
+    there, file = f"127.0.0.1:{other.server_port}", f"a/b/resolve/main/{NAME}"
+    targets = (
+        *(f"http://{there}/{file}", f"http://{there}//{there}/{file}", f"//{there}/{file}", f"///{there}/{file}"),
+        *(f"/@{there}/{file}", f":80@{there}/{file}", f"@{there}/{file}", f"/%2F{there}/{file}", f"//{there}", there),
+        *(f"/\\{there}/{file}", f"\\\\{there}/{file}", f"/x/..//{there}/{file}", f"/.//{there}/{file}", "*"),
+        *(f"/%2e%2e//{there}/{file}", f"/a?/..//{there}/{file}", f"/a#//{there}/{file}", f"ftp://{there}/{file}"),
+        *(f"/api/models//{there}/x/tree/main", f"http://{there}", f"/{file}"),
+    )
+    with serving(f"http://127.0.0.1:{upstream.server_port}", cache_dir=tmp_path) as url:
+        for method in ("GET", "HEAD", "POST"):
+            for target in targets:
+                sent = f"{method} {target} HTTP/1.1\r\nHost: {there}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                assert re.match(rb"HTTP/1.1 40[04] ", raw(url, sent.encode())), target
+        raw(url, f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\nConnection: close\r\n\r\n".encode())
+    assert other.asked == []  # type: ignore[attr-defined]
+    asked = upstream.asked  # type: ignore[attr-defined]
+    assert f"/{file}.weft" in asked and f"/{there}/{file}.weft" in asked
 
 
 def test_addresses() -> None:
@@ -217,6 +251,7 @@ def test_addresses() -> None:
     up = Upstream("https://hub.example/base/")
     assert str(up.url("/a%2Fb/c?d=e%3D")) == "https://hub.example/base/a%2Fb/c?d=e%3D"
     assert up.url("/../x") is None and up.url("/../base/x") is not None
+    assert Upstream("http://hub.example").url("/x/..//evil/y") is None
     for good in ("/x", "//evil/x", "/@evil/x", "/:80@evil"):
         assert up.url(good) is None or up.url(good).host == "hub.example"  # type: ignore[union-attr]
     own = "http://127.0.0.1:1"
@@ -244,9 +279,7 @@ def test_an_upstream_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_an_upstream_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.serving import upstream
-
-    monkeypatch.setattr(upstream, "TIMEOUT", 0.2)
+    monkeypatch.setattr(client, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with serving(f"http://127.0.0.1:{silent.getsockname()[1]}", cache_dir=tmp_path) as url:
             got = httpx.get(f"{url}{WHERE}")
@@ -272,11 +305,10 @@ def test_damage_breaks_the_connection(
             begin = 5 * len(asked)
             with httpx.stream("GET", url + WHERE, headers=asked) as got:
                 assert got.headers["Content-Length"] == str(len(model) - begin)
-                read = bytearray()
+                pieces: list[bytes] = []
                 with pytest.raises(httpx.RemoteProtocolError):
-                    for piece in got.iter_raw():
-                        read += piece
-            assert read and model[begin:].startswith(read)
+                    pieces.extend(got.iter_raw())
+            assert pieces and model[begin:].startswith(b"".join(pieces))
         # here nothing was sent yet, and the client can be told
         early = httpx.get(url + WHERE, headers={"Range": f"bytes=-{len(model) // 4 + 9}"})
         assert early.status_code == 502 and "damaged" in early.json()["error"]
