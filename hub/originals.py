@@ -32,12 +32,16 @@ PASSED_ON: Final = ("authorization", "user-agent", "cookie", "x-hf-bill-to")
 
 @dataclass
 class Original:
-    """An original that the Hub has in compressed form only: ``size`` and ``sha256`` are of the original."""
+    """An original that the Hub has in compressed form only.
+
+    ``size`` and ``sha256`` are those of the original, as the weft file records them; ``etag`` is the weft file's own.
+    """
 
     remote: RemoteFile
     size: int
     sha256: str
     commit: str
+    etag: str
     known: dict[tuple[int, int], memoryview]
     found: float = field(default_factory=time.monotonic)
 
@@ -70,12 +74,12 @@ class Originals:
         self._lock = threading.Lock()
         #: By ETag of the weft file: its ends, its original's size and SHA-256 (or that it is none of ours).
         self._ends: OrderedDict[str, tuple[dict[tuple[int, int], memoryview], int, str]] = OrderedDict()
-        self._places: OrderedDict[tuple[str, str], Original] = OrderedDict()
+        self._places: OrderedDict[tuple[str, ...], Original] = OrderedDict()
 
     def recent(self, url: str, address: FileAddress, headers: Mapping[str, str]) -> Original | None:
         """An original that was found under this URL, with the same token: a while ago."""
         with self._lock:
-            found = self._places.get((url, headers.get("authorization", "")))
+            found = self._places.get((url, *_caller(headers)))
         if found is None:
             return None
         limit = REMEMBERED_AT_COMMIT if address.revision == found.commit else REMEMBERED
@@ -84,7 +88,7 @@ class Originals:
     def remember(self, url: str, headers: Mapping[str, str], found: Original) -> None:
         """Note that an original was found under this URL."""
         with self._lock:
-            self._places[url, headers.get("authorization", "")] = found
+            self._places[url, *_caller(headers)] = found
             while len(self._places) > KEPT:
                 self._places.popitem(last=False)
 
@@ -131,7 +135,7 @@ class Originals:
                 while len(self._ends) > KEPT:
                     self._ends.popitem(last=False)
         known, original, sha256 = held
-        return Original(remote, original, sha256, commit, known) if sha256 else None
+        return Original(remote, original, sha256, commit, etag, known) if sha256 else None
 
     def _read_ends(self, remote: RemoteFile) -> tuple[dict[tuple[int, int], memoryview], int, str]:
         source = Ahead(remote)
@@ -149,7 +153,12 @@ class Originals:
                 "HEAD", url, headers=sent, follow_redirects=False, timeout=constants.HF_HUB_ETAG_TIMEOUT
             )
             target = response.headers.get("Location", "")
-            if not response.has_redirect_location or not target.startswith("/"):
+            if not response.has_redirect_location or not target.startswith("/") or target.startswith("//"):
                 break
             url = urljoin(url, target)
         return response
+
+
+def _caller(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Who asks: what one may have, another may not."""
+    return tuple(headers.get(name, "") for name in PASSED_ON if name != "user-agent")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 import httpx2 as httpx
 
@@ -86,7 +86,7 @@ class WeftTransport(httpx.BaseTransport):
                 return response
             beside = address.compressed
             found = self._originals.find(
-                url, urljoin(url, str(beside)), lambda commit: urljoin(url, str(beside.at(commit))), request.headers
+                url, _on(request, beside), lambda commit: _on(request, beside.at(commit)), request.headers
             )
             if found is None:
                 if self._markers and (commit := response.headers.get(COMMIT)):
@@ -147,10 +147,10 @@ class WeftTransport(httpx.BaseTransport):
             size = lfs.get("size", entry.get("size"))
             if not isinstance(etag, str) or not isinstance(size, int):
                 return None
-            base, xet = str(request.url), None
+            xet = None
             if isinstance(file_hash := entry.get("xetHash"), str):
-                xet = XetAddress(file_hash, urljoin(base, listing.xet_route(revision)))
-            url = urljoin(base, str(listing.file(entry["path"], revision)))
+                xet = XetAddress(file_hash, _on(request, listing.xet_route(revision)))
+            url = _on(request, listing.file(entry["path"], revision))
             try:
                 found = self._originals.describe(etag, size, url, revision, passed, xet)
             except (codec.CodecError, OSError, httpx.HTTPError):
@@ -159,10 +159,15 @@ class WeftTransport(httpx.BaseTransport):
                 return None
             for name in {revision, listing.revision or revision}:
                 original = listing.file(entry["path"].removesuffix(SUFFIX), name)
-                self._originals.remember(urljoin(base, str(original)), passed, found)
+                self._originals.remember(_on(request, original), passed, found)
             return found.size, found.sha256
 
         return describe
+
+
+def _on(request: httpx.Request, target: object) -> str:
+    """The URL of another target on the host of a request: never on one that a path beginning with "//" would name."""
+    return str(request.url.copy_with(raw_path=str(target).encode("ascii")))
 
 
 def answer(request: httpx.Request, found: Original) -> httpx.Response:
@@ -184,7 +189,7 @@ def answer(request: httpx.Request, found: Original) -> httpx.Response:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{found.size}"
     if request.method == "HEAD":
         return httpx.Response(200, headers=headers)
-    return httpx.Response(206 if wanted else 200, headers=headers, stream=_Body(found, begin, end))
+    return httpx.Response(206 if wanted else 200, headers=headers, stream=OriginalBody(found, begin, end))
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -201,10 +206,11 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return (begin, end) if begin < size and end > begin else (0, 0)
 
 
-class _Body(httpx.SyncByteStream):
+class OriginalBody(httpx.SyncByteStream):
     """Bytes of an original, decoded as they are read."""
 
     def __init__(self, found: Original, begin: int, end: int) -> None:
+        self.original = found
         self._pieces = found.pieces(begin, end)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -212,6 +218,7 @@ class _Body(httpx.SyncByteStream):
             yield bytes(piece)
 
     def close(self) -> None:
+        """Stop decoding."""
         self._pieces.close()  # type: ignore[attr-defined]
 
 

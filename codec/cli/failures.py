@@ -62,7 +62,8 @@ def explain(error: BaseException, where: object) -> tuple[int, str]:
         case MemoryError():
             return BAD_ENVIRONMENT, _placed(where, "not enough memory; try fewer --threads")
         case ImportError():
-            return BAD_ENVIRONMENT, f"{printable(error)}; is the installation complete? (pip install weft)"
+            advice = "" if "pip install" in str(error) else "; is the installation complete? (pip install weft)"
+            return BAD_ENVIRONMENT, printable(error) + advice
     kind = type(error).__name__
     return BAD_ENVIRONMENT, _placed(where, f"internal error, please report it: {kind}: {error}")
 

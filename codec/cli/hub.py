@@ -121,6 +121,8 @@ def serve(options: argparse.Namespace) -> int:
     """Hand out originals on a local port."""
     import hub
 
+    if options.folder is not None and options.upstream is not None:
+        raise UsageError("serve: either a folder or --upstream; see 'codec serve --help'")
     console = Console(quiet=options.quiet)
 
     def ready(url: str) -> None:

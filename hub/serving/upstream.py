@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import httpx2 as httpx
@@ -15,15 +12,14 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 import codec
-from hub.originals import KEPT, PASSED_ON
 from hub.serving.addresses import Upstream, own_url, target_of, up
 from hub.serving.app import Answer, App, message
 from hub.serving.client import UpstreamClient
 from hub.serving.log import Log, in_one_line
 from hub.serving.store import Store, key_of
 from hub.serving.streams import Body, CheckedBody, WholeBody, request_body
-from hub.transport import WeftTransport, _Body, byte_range
-from hub.urls import COMMIT, ERROR_CODE, LINKED_ETAG, LINKED_SIZE, file_address, listing_address
+from hub.transport import OriginalBody, WeftTransport, byte_range
+from hub.urls import ERROR_CODE, LINKED_SIZE, listing_address
 
 #: Answers that tell the client where to go on: the Hub's LFS and repo routes.
 _TELLS_URLS: Final = re.compile(r"/api/|/info/lfs/")
@@ -41,8 +37,6 @@ class UpstreamApp(App):
         self._upstream, self._store, self.bound = Upstream(upstream), store, bound
         self._client = UpstreamClient()
         self._transport = WeftTransport(self._client)
-        self._lock = threading.Lock()
-        self._etags: OrderedDict[str, str] = OrderedDict()
 
     def close(self) -> None:
         """Close all connections, and remove what is unfinished."""
@@ -58,7 +52,7 @@ class UpstreamApp(App):
         request = self._request(scope, url, receive)
         response = self._ask(request)
         own = own_url(Headers(scope=scope).get("host"), self.bound)
-        if isinstance(response.stream, _Body):
+        if isinstance(response.stream, OriginalBody):
             return self._original(request, response)
         headers = self._upstream.down(response.headers.raw, own)
         if request.method == "HEAD" or response.status_code in (204, 304):
@@ -110,46 +104,22 @@ class UpstreamApp(App):
         sha256, size = headers["ETag"].strip('"'), int(headers[LINKED_SIZE])
         begin, end = byte_range(request.headers.get("Range"), size) or (0, size)
         source = response.stream
-        assert isinstance(source, httpx.SyncByteStream)
-        body: Body | None = None
-        if (weft := self._weft_etag(request, headers[COMMIT])) is not None:
-            body = self._store.body(
-                key_of(sha256, weft), size, begin, end, source, lambda at: self._rest(request, sha256, at)
-            )
-        if body is None:
-            body = CheckedBody(source) if (begin, end) == (0, size) else source
+        assert isinstance(source, OriginalBody)
+        key = key_of(sha256, source.original.etag)
+        held = self._store.body(key, size, begin, end, source, lambda at: self._rest(request, sha256, at))
+        body: Body = source
+        if held is not None:
+            body = held
+        elif (begin, end) == (0, size):
+            body = CheckedBody(source)
         raw = [(name.lower(), value) for name, value in headers.raw]
         return Answer(response.status_code, raw, body)
-
-    def _weft_etag(self, request: httpx.Request, commit: str) -> str | None:
-        """What tells the weft file behind an original from every other. It is asked for once for each file and commit;
-        whether this client may have the file was asked before. None if the upstream does not say.
-        """
-        address = file_address(request.url.raw_path.decode("ascii"))
-        assert address is not None
-        place = str(replace(address.compressed.at(commit), query=""))
-        with self._lock:
-            if place in self._etags:
-                return self._etags[place]
-        passed = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        try:
-            head = self._client.request("HEAD", request.url.join(place), headers=passed)
-        except httpx.TransportError:
-            return None
-        found: str | None = head.headers.get(LINKED_ETAG) or (head.headers.get("ETag") if head.is_success else None)
-        if found is not None and head.status_code < 400:
-            with self._lock:
-                self._etags[place] = found
-                while len(self._etags) > KEPT:
-                    self._etags.popitem(last=False)
-            return found
-        return None
 
     def _rest(self, request: httpx.Request, sha256: str, at: int) -> Body:
         """The same original from an offset on."""
         headers = {**request.headers, "Range": f"bytes={at}-"}
         response = self._ask(httpx.Request("GET", request.url, headers=headers))
-        if not isinstance(response.stream, _Body) or response.headers["ETag"].strip('"') != sha256:
+        if not isinstance(response.stream, OriginalBody) or response.headers["ETag"].strip('"') != sha256:
             response.close()
             raise codec.SourceChangedError("the file was replaced while it was being sent")
         return response.stream
