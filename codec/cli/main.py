@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import signal
@@ -45,6 +47,8 @@ class _Ended(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if argv is None:
+        _collect_little()
     try:
         with _signals_raise():
             return _run(sys.argv[1:] if argv is None else argv)
@@ -55,6 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has seen enough, which is nothing to complain about.
         _abandon_output()
         return BROKEN_PIPE
+
+
+def _collect_little() -> None:
+    """Have Python's collector of cycles look less often, and not at all when the process ends.
+
+    Loading numba makes half a million objects that stay: going through them at the end took 0.1 s, and on the way 0.03.
+    """
+    gc.set_threshold(100_000, 50, 100)
+    atexit.register(gc.freeze)
 
 
 def _run(arguments: Sequence[str]) -> int:
