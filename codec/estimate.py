@@ -80,7 +80,11 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
     lev = level_of(level)
     with opened(path) as (file, name):
         source = FileSource(file, name)
-        kind, segments = segments_of(lambda n: bytes(source.read_at(0, min(n, source.size))), source.size)
+
+        def at(offset: int, size: int) -> bytes:
+            return bytes(source.read_at(offset, max(0, min(size, source.size - offset))))
+
+        kind, segments = segments_of(lambda n: at(0, n), source.size, at)
         classes = _classes(segments)
         part = min(1.0, max(SAMPLED_BYTES, source.size / SAMPLED_PART) / max(1, source.size))
 

@@ -169,7 +169,7 @@ def compress_file(
         size = (
             before.st_size if before is not None and stat.S_ISREG(before.st_mode) and not hasattr(src, "read") else None
         )
-        original = StreamOriginal(_unbuffered(file), size)
+        original = StreamOriginal(_unbuffered(file), size, file.fileno() if size is not None else None)
 
         def run(sink: Any) -> Report:
             report = writer.write(original, sink, level=level, threads=threads, progress=progress, name=name)

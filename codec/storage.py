@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
@@ -32,6 +32,10 @@ class BytesOriginal:
         self._data, self._at = view(data), 0
         self.size: int | None = self._data.size
 
+    def at(self, offset: int, size: int) -> bytes:
+        """See codec.writer.Original."""
+        return self._data[offset : offset + size].tobytes()
+
     def peek(self, size: int) -> bytes:
         """See codec.writer.Original."""
         return self._data[:size].tobytes()
@@ -44,11 +48,24 @@ class BytesOriginal:
 
 
 class StreamOriginal:
-    """An original read front to back from a binary file object; ``size`` None if it is not known."""
+    """An original read front to back from a binary file object; ``size`` None if it is not known.
 
-    def __init__(self, stream: BinaryIO, size: int | None = None) -> None:
+    ``descriptor`` of the same file, where it is a regular one: then one can look ahead anywhere.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int | None = None, descriptor: int | None = None) -> None:
         self._stream, self._ahead = stream, b""
-        self.size = size
+        self.size, self._descriptor = size, descriptor
+        seen = descriptor is not None and size is not None and hasattr(os, "pread")
+        self.at: Callable[[int, int], bytes] | None = self._look if seen else None
+
+    def _look(self, offset: int, size: int) -> bytes:
+        assert self._descriptor is not None and self.size is not None
+        size, parts = max(0, min(size, self.size - offset)), []
+        while size and (part := os.pread(self._descriptor, size, offset)):
+            parts.append(part)
+            size, offset = size - len(part), offset + len(part)
+        return b"".join(parts)
 
     def peek(self, size: int) -> bytes:
         """See codec.writer.Original."""

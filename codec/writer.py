@@ -37,6 +37,10 @@ class Original(Protocol):
 
     size: int | None
 
+    @property
+    def at(self) -> Callable[[int, int], bytes] | None:
+        """Gives the ``n`` bytes from an offset on, fewer only at the end; None where nobody can look there."""
+
     def peek(self, size: int) -> bytes:
         """The first ``size`` bytes, fewer only if it ends before. Only before anything is read."""
 
@@ -170,7 +174,7 @@ def write(
     workers = thread_count(threads)
     index = indexes.Index(level=level)
     if segments is None:
-        index.source, segments = segments_of(original.peek, original.size)
+        index.source, segments = segments_of(original.peek, original.size, original.at)
     else:
         index.source = "array"
     sha = _Hash(digest, aside=workers > 1)
@@ -231,7 +235,7 @@ def _enter(index: indexes.Index, opened: _Open | None, piece: _Piece, span: Enco
     here, s = len(index.spans), piece.segment
     if span is not None:
         index.spans.append(span.entry)
-    if s is None or not s.is_tensor:
+    if s is None or not s.is_tensor or not s.listed:
         return None
     if opened is None or opened.segment is not s:
         opened = _Open(s, here)

@@ -11,32 +11,44 @@ Whatever it refuses is compressed as opaque bytes and comes back exactly all the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from codec.limits import EMPTY_TENSORS_MAX
 from codec.sources import opaque, safetensors
-from codec.sources.segment import Peek, Segment
+from codec.sources.segment import At, Look, Peek, RefusedError, Segment
 
-__all__ = ["Peek", "Segment", "segments_of"]
+__all__ = ["At", "Look", "Peek", "RefusedError", "Segment", "segments_of"]
+
+#: Kind -> what finds its tensors, in the order in which they are tried. Each looks at a few bytes first.
+SOURCES: Final[dict[str, Callable[[Look], list[Segment]]]] = {
+    "safetensors": lambda look: safetensors.parse(look.peek, look.size),
+}
 
 
-def segments_of(peek: Peek, size: int | None) -> tuple[str, list[Segment]]:
-    """The kind of the original, "safetensors" or "opaque", and its segments.
+def segments_of(peek: Peek, size: int | None, at: At | None = None) -> tuple[str, list[Segment]]:
+    """The kind of the original, one of :data:`SOURCES` or "opaque", and its segments.
 
-    ``size`` is the length of the original in bytes, None if it is not known. No content is an error here;
-    what ``peek`` raises goes through.
+    ``size`` is the length of the original in bytes, None if it is not known; ``at`` looks anywhere in it, None if
+    nobody can. No content is an error here; what looking raises goes through.
 
     >>> original = b"not a model file"
-    >>> segments_of(lambda n: original[:n], len(original))
-    ('opaque', [Segment(start=0, stop=16, name='', dtype='', shape=())])
+    >>> kind, segments = segments_of(lambda n: original[:n], len(original))
+    >>> kind, [(s.start, s.stop) for s in segments]
+    ('opaque', [(0, 16)])
     >>> header = b'{"w":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}}'
     >>> original = len(header).to_bytes(8, "little") + header + bytes(6)
     >>> kind, segments = segments_of(lambda n: original[:n], len(original))
     >>> kind, [(s.name, s.start, s.stop) for s in segments]
     ('safetensors', [('', 0, 62), ('w', 62, 68)])
     """
-    try:
-        found = safetensors.parse(peek, size)
-    except safetensors.NotSafetensorsError:
-        return "opaque", opaque.parse(size)
-    if sum(s.size == 0 for s in found) > EMPTY_TENSORS_MAX:  # more than an index may list
-        return "opaque", opaque.parse(size)
-    return "safetensors", found
+    look = Look(peek, size, at)
+    for kind, parse in SOURCES.items():
+        try:
+            found = parse(look)
+        except RefusedError:
+            continue
+        # more tensors without bytes than an index may list
+        if sum(s.size == 0 for s in found) <= EMPTY_TENSORS_MAX:
+            return kind, found
+    return "opaque", opaque.parse(size)

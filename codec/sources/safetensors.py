@@ -27,7 +27,7 @@ from typing import Final
 from codec.dtypes import DTYPES
 from codec.limits import DIMENSIONS_MAX, NAME_BYTES_MAX, SAFETENSORS_HEADER_MAX
 from codec.sources import strict_json
-from codec.sources.segment import Peek, Segment
+from codec.sources.segment import Peek, RefusedError, Segment
 
 _LENGTH_BYTES: Final = 8
 _METADATA: Final = "__metadata__"
@@ -42,7 +42,7 @@ _SHORT.maxstring = 120
 _show: Final = _SHORT.repr
 
 
-class NotSafetensorsError(ValueError):
+class NotSafetensorsError(RefusedError):
     """The bytes break a rule of the safetensors format, which the message names."""
 
 
@@ -57,8 +57,9 @@ def parse(peek: Peek, size: int | None) -> list[Segment]:
 
     >>> header = b'{"b":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}'
     >>> original = len(header).to_bytes(8, "little") + header + b"x"
-    >>> parse(lambda n: original[:n], len(original))[1]
-    Segment(start=60, stop=61, name='b', dtype='U8', shape=())
+    >>> tensor = parse(lambda n: original[:n], len(original))[1]
+    >>> tensor.start, tensor.stop, tensor.name, tensor.dtype, tensor.shape
+    (60, 61, 'b', 'U8', ())
     """
     data_start, fields = _header(peek, size)
     _metadata(fields)
