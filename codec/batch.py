@@ -25,9 +25,11 @@ from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level, level_of
 from codec.planner.span import HALF_MANTISSA
 from codec.planner.tiles import chunk_for, tile_for
+from codec.sources.segment import Field
 from codec.stages.geometry import Bytes
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
+from codec.structure import encode_fields, encode_structured
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
 #: Spans that one call of the kernel codes, at most, and their chunks.
@@ -134,16 +136,21 @@ def job_of(piece: Any, level: Level) -> tuple[int, ...] | None:
 
 @dataclass(slots=True)
 class Batch:
-    """Coded spans: their records, one behind the other in these parts; and each span."""
+    """Coded spans: their records, one behind the other in these parts; each span; and how many each piece became."""
 
     parts: list[Bytes]
     spans: list[EncodedSpan]
+    counts: list[int]
 
 
 def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
     """Code pieces, each into records that depend on nothing else, in ``out`` as far as it goes."""
-    rows: list[Any] = [None if config.DISABLE_JIT else job_of(p, level) for p in pieces]
     writer = Writer(level, out)
+    made = [structured(p, level) for p in pieces]
+    rows: list[Any] = [
+        None if found is not None or config.DISABLE_JIT else job_of(p, level)
+        for p, found in zip(pieces, made, strict=True)
+    ]
     k = 0
     while k < len(pieces):
         stop = k
@@ -152,9 +159,24 @@ def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
         if stop > k:
             k += writer.quick(pieces[k:stop], rows[k:stop])
         if k < stop or (k < len(pieces) and rows[k] is None):
-            writer.other(pieces[k])
+            spans = made[k]
+            if spans is None:
+                writer.other(pieces[k])
+            else:
+                for span in spans:
+                    writer.put(span)
+                writer.counts.append(len(spans))
             k += 1
     return writer.done()
+
+
+def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
+    """The spans of a piece that is made of blocks, or has another structure that pays; None of one that has none."""
+    fields: tuple[Field, ...] = getattr(piece, "fields", ())
+    if fields and piece.data.size % sum(field.size for field in fields) == 0:
+        row = max(1, piece.shape[-1] // sum(field.size for field in fields)) if piece.shape else 1
+        return encode_fields(piece.data, fields, piece.dtype, row, level)
+    return encode_structured(piece.data, piece.dtype, piece.shape, level)
 
 
 class Writer:
@@ -164,6 +186,7 @@ class Writer:
         self.level, self.out, self.at = level, out, 0
         self.parts: list[Bytes] = []
         self.spans: list[EncodedSpan] = []
+        self.counts: list[int] = []
         stage = HUFFMAN if level.huffman else RANS
         self.known = _KNOWN[stage]
         self.how = np.array([stage, level.tables, level.sample, level.entropy_below], np.int64)
@@ -172,11 +195,15 @@ class Writer:
         """What was coded since the last time is a part."""
         if self.at:
             self.parts.append(self.out[: self.at])
-        return Batch(self.parts, self.spans)
+        return Batch(self.parts, self.spans, self.counts)
 
     def other(self, piece: Any) -> None:
         """Code a piece with codec.encode."""
-        span = encode_span(piece.data, piece.dtype, piece.shape, self.level, self.out[self.at :])
+        self.put(encode_span(piece.data, piece.dtype, piece.shape, self.level, self.out[self.at :]))
+        self.counts.append(1)
+
+    def put(self, span: EncodedSpan) -> None:
+        """Append a span that is coded."""
         stored = span.stored
         if stored.size > self.out.size - self.at:
             self.done()
@@ -229,6 +256,7 @@ class Writer:
                 fields["rest"] = rest
             stored = self.out[self.at : self.at + total]
             self.spans.append(EncodedSpan(stored, SpanEntry(piece.data.size, record, sizes[1:]), fields))
+            self.counts.append(1)
             self.at += total
 
 

@@ -9,10 +9,12 @@ from xxhash import xxh3_64_intdigest
 
 from codec.errors import CorruptFileError, UnsupportedVersionError
 from codec.kernels import planes as plane_kernel
+from codec.limits import RECORD_BODY_MAX
 from codec.stages import layout as layouts
 from codec.stages import plain, registry
 from codec.stages.geometry import Bytes, plane_geometry, read_only, view, working
 from codec.stages.layout import UINT, Layout
+from codec.stages.transforms import Transform
 from codec.wire import Cursor
 
 _NONE: Final = np.zeros(0, np.uint8)
@@ -32,6 +34,8 @@ class SpanDecoder:
         self.layout: Layout = layouts.decode(cursor)
         self.what, self._head, self._cursor_at = what, body, cursor.at
         lay = self.layout
+        if lay.transform is not None:
+            return
         fold = lay.width * 8 - 1 if lay.fold is None else lay.fold
         self._kernels = plane_kernel.kernels_for(tuple(p.width for p in lay.planes))
         self._ints = plane_kernel.numbers(lay.tile, fold, lay.window or 0, 255, lay.constant)
@@ -48,6 +52,9 @@ class SpanDecoder:
 
     def decode_inline(self, out: Bytes) -> None:
         """Decode the chunk in the span record into ``out`` (uint8, the span's length)."""
+        if self.layout.transform is not None:
+            self._make(self.layout.transform, out)
+            return
         self._chunk(Cursor(memoryview(self._head), self.what, self._cursor_at), 0, out)
 
     def decode_chunk(self, number: int, body: memoryview, out: Bytes) -> None:
@@ -73,11 +80,33 @@ class SpanDecoder:
         if tail:
             out[out.size - tail :] = np.frombuffer(c.take(tail), np.uint8)
         c.done()
-        actual = xxh3_64_intdigest(out.data)
-        if actual != stored:
-            raise CorruptFileError(
-                f"{c.what}: stored checksum {stored:#018x} but decoded bytes hash to {actual:#018x} (damaged)"
-            )
+        _compare(c.what, stored, out)
+
+    def _make(self, transform: Transform, out: Bytes) -> None:
+        """Decode the parts of a made span, and make its bytes of them."""
+        c = Cursor(memoryview(self._head), self.what, self._cursor_at)
+        sizes = transform.parts(self.layout.length)
+        target = out if out.ctypes.data % 8 == 0 else np.empty(out.size, np.uint8)
+        room, parts, at = working("parts", sum(size + 7 & ~7 for size in sizes) + 8), [], 0
+        at = -room.ctypes.data % 8
+        for number, size in enumerate(sizes):
+            what = f"{self.what}, part {number}"
+            part = SpanDecoder(c.take(c.varint(RECORD_BODY_MAX)), what)
+            lay = part.layout
+            if lay.transform is not None or lay.length != size or not part.inline:
+                raise CorruptFileError(f"{what}: expected {size} bytes in one chunk, not made of parts")
+            parts.append(room[at : at + size])
+            part.decode_inline(parts[-1])
+            at += size + 7 & ~7
+        try:
+            transform.make(parts, target)
+        except ValueError as error:
+            raise CorruptFileError(f"{self.what}: {error}") from None
+        if target is not out:
+            out[:] = target
+        stored = c.u64()
+        c.done()
+        _compare(c.what, stored, out)
 
     def _drops(self, c: Cursor, body: Bytes, tiles: int) -> Bytes:
         stage = c.u8()
@@ -153,3 +182,12 @@ class SpanDecoder:
                 raise c.bad("escapes are zero, out of order, outside the chunk, or in a tile without the last plane")
         if not aligned:
             out[:] = target.view(np.uint8)
+
+
+def _compare(what: str, stored: int, out: Bytes) -> None:
+    """Decoded bytes with the hash that was stored for them."""
+    actual = xxh3_64_intdigest(out.data)
+    if actual != stored:
+        raise CorruptFileError(
+            f"{what}: stored checksum {stored:#018x} but decoded bytes hash to {actual:#018x} (damaged)"
+        )

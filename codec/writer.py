@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -19,11 +20,12 @@ from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, span_bytes
 from codec.engine import in_order, thread_count
 from codec.errors import SourceChangedError
+from codec.limits import SPAN_BYTES_MAX
 from codec.memory import records_room
 from codec.planner.levels import Level, level_of
 from codec.report import Progress, Report
 from codec.sources import segments_of
-from codec.sources.segment import Segment
+from codec.sources.segment import Field, Segment
 from codec.stages.geometry import Bytes
 
 Write = Callable[[Any], object]
@@ -56,6 +58,7 @@ class _Piece:
     dtype: DType | None
     shape: tuple[int, ...]
     segment: Segment | None
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,11 +75,12 @@ class _Totals:
     original: int = 0
     bits: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def add(self, piece: _Piece, span: EncodedSpan) -> None:
+    def add(self, piece: _Piece, spans: list[EncodedSpan]) -> None:
         self.original += piece.data.size
-        bits = self.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
-        for key, size in span.fields.items():
-            bits[key] = bits.get(key, 0) + 8 * size
+        for span in spans:
+            bits = self.bits.setdefault(piece.dtype.name if piece.dtype else "", {})
+            for key, size in span.fields.items():
+                bits[key] = bits.get(key, 0) + 8 * size
 
 
 class _Hash:
@@ -115,7 +119,7 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         if s.size == 0:
             yield _Piece(np.zeros(0, np.uint8), None, (), s)
         dtype = DTYPES[s.dtype] if s.dtype else None
-        step = span_bytes(dtype, s.shape)
+        step = span_bytes(dtype, s.shape) if not s.fields else _whole_blocks(s)
         while whole and done < s.stop:
             want = min(step, s.stop - done)
             data = original.read(want)
@@ -123,7 +127,8 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
             done += data.size
             whole = data.size == want
             if data.size:
-                yield _Piece(data, dtype if whole else None, s.shape if whole else (), s if whole else None)
+                known = (dtype, s.shape, s, s.fields) if whole else (None, (), None, ())
+                yield _Piece(data, *known)
     step = span_bytes(None, ())
     while whole:
         data = original.read(step)
@@ -136,6 +141,12 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         raise SourceChangedError(
             f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read"
         )
+
+
+def _whole_blocks(s: Segment) -> int:
+    """Bytes of a tensor of blocks that are coded at a time: whole rows, where they fit."""
+    row = s.shape[-1] if s.shape and s.shape[-1] % s.block == 0 and 0 < s.shape[-1] <= SPAN_BYTES_MAX else s.block
+    return SPAN_BYTES_MAX // row * row
 
 
 def _batches(pieces: Iterator[_Piece], size: int) -> Iterator[list[_Piece]]:
@@ -209,12 +220,11 @@ def write(
         for batch, coded, out in in_order(batches, work, workers):
             for part in coded.parts:
                 put(part)
-            spans = iter(coded.spans)
+            spans, counts = iter(coded.spans), iter(coded.counts)
             for piece in batch:
-                span = next(spans) if piece.data.size else None
-                opened = _enter(index, opened, piece, span)
-                if span is not None:
-                    totals.add(piece, span)
+                found = list(islice(spans, next(counts))) if piece.data.size else []
+                opened = _enter(index, opened, piece, found)
+                totals.add(piece, found)
             if room is None or workers > 1:
                 rooms.append(out)
             if progress is not None:
@@ -230,11 +240,10 @@ def write(
     return Report(totals.original, stored, seconds, workers, index.sha256.hex(), totals.bits)
 
 
-def _enter(index: indexes.Index, opened: _Open | None, piece: _Piece, span: EncodedSpan | None) -> _Open | None:
-    """Put a span, and the tensor that it completes, into the index."""
+def _enter(index: indexes.Index, opened: _Open | None, piece: _Piece, spans: list[EncodedSpan]) -> _Open | None:
+    """Put the spans of a piece, and the tensor that they complete, into the index."""
     here, s = len(index.spans), piece.segment
-    if span is not None:
-        index.spans.append(span.entry)
+    index.spans.extend(span.entry for span in spans)
     if s is None or not s.is_tensor or not s.listed:
         return None
     if opened is None or opened.segment is not s:

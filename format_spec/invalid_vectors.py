@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import made_vectors
 import naive_writer as w
 from naive_writer import bits_to_bytes, low_first, varint
 
@@ -259,7 +260,6 @@ def spans() -> Iterator[Invalid]:
             w.weft([(8, [b"\x08" + bytes((dtype,)) + rest])], A8),
             UNSUPPORTED,
         )
-    yield wrong("layout-bit-7", "bit 7 of the layout", A8, "80 08 08 01 c0 00")
     for layout, width in (("04 08", 1), ("05 10", 2), ("06 20", 4), ("07 40", 8), ("05 ff", 2)):
         yield wrong(
             f"fold-{width}-{layout[-2:]}",
@@ -849,6 +849,11 @@ def trailers() -> Iterator[Invalid]:
     yield Invalid("two-files", "two files, one behind the other", BLOB + BLOB)
 
 
+def made_spans() -> Iterator[Invalid]:
+    for found in made_vectors.invalid():
+        yield Invalid(*found)
+
+
 def vectors() -> Iterator[Invalid]:
-    for group in (headers, records, spans, tables, payloads, frames, chunks, indexes, trailers):
+    for group in (headers, records, spans, made_spans, tables, payloads, frames, chunks, indexes, trailers):
         yield from group()

@@ -345,6 +345,19 @@ def bodies(span: Span) -> Bodies:
 Tensor = tuple[str | bytes, int, Sequence[int], int, int]  # name, dtype, shape, first span, number of spans
 
 
+def plain_part(data: bytes) -> bytes:
+    """Bytes as the body of a span record: one plane, stored."""
+    tile = max(1, min(8, len(data)))
+    layout = varint(len(data)) + b"\0\0" + varint(tile) + varint(-(-len(data) // tile) * tile) + b"\1\xc0\0"
+    return layout + hash64(data) + b"\0" + data
+
+
+def made_body(original: bytes, transform: int, parameters: bytes, parts: Sequence[bytes], length: int = -1) -> bytes:
+    """The body of a span record that is made of parts (section 4a), which are bodies themselves."""
+    front = varint(len(original) if length < 0 else length) + bytes((2, 128 | transform)) + parameters
+    return front + b"".join(varint(len(part)) + part for part in parts) + hash64(original)
+
+
 def listed_tensors(tensors: Iterable[Tensor]) -> bytes:
     held = [
         text(name) + bytes((dtype,)) + varint(len(shape)) + b"".join(map(varint, shape)) + varint(first) + varint(spans)

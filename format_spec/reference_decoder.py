@@ -217,6 +217,7 @@ class Span(NamedTuple):
     elements: int
     tail: int
     chunks: int
+    made: "Made | None" = None  # section 4a
 
 
 def read_span(body: Cursor) -> Span:
@@ -225,7 +226,8 @@ def read_span(body: Cursor) -> Span:
     check(1 <= length <= MAX_SPAN, f"a span of {length} bytes")
     known(body.integer(1), [0, *DTYPES], "element type")
     layout = body.integer(1)
-    check(layout < 128, "bit 7 of a layout is set")
+    if layout >= 128:
+        return read_made_span(body, length, layout - 128)
     width = 1 << (layout & 3)
     has_fold, has_window, has_constant, drops, escapes = (bool(layout >> bit & 1) for bit in (2, 3, 4, 5, 6))
     fold = body.integer(1) if has_fold else None
@@ -265,6 +267,104 @@ def read_plane(body: Cursor, before: list[Plane], bits_of_element: int, windowed
         known(stage, (2, 3), "tables of stage")
     tables = [rans_table(body) if stage == 2 else huffman_table(body) for _ in range(count)]
     return Plane(shift, bits, stage, tables)
+
+
+# ---- 4a. Made spans ---------------------------------------------------------------------------------------------
+
+
+class Made(NamedTuple):
+    transform: int
+    parameters: list[int]
+    sizes: list[int]  # original bytes of each part
+
+
+def read_made_span(body: Cursor, length: int, transform: int) -> Span:
+    """The body of a span record that is made of parts, up to the first part."""
+    check(length <= MAX_CHUNK, f"a made span of {length} bytes")
+    known(transform, (1, 2, 3, 4), "transform")
+    parameters, sizes = read_fields(body, length) if transform == 1 else read_elements(body, length, transform)
+    return Span(
+        length, 1, None, 0, 0, False, False, length, length, [], length, 0, 1, Made(transform, parameters, sizes)
+    )
+
+
+def read_fields(body: Cursor, length: int) -> tuple[list[int], list[int]]:
+    count = body.integer(1)
+    check(2 <= count <= 16, f"{count} fields")
+    fields = [body.varint() for _ in range(count)]
+    check(all(1 <= field <= 65_536 for field in fields), "a field of no or too many bytes")
+    check(length % sum(fields) == 0, "no whole number of blocks")
+    return fields, [length // sum(fields) * field for field in fields]
+
+
+def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
+    """The parameters of transforms 2 to 4: log2 of the width, and others; the sizes of the parts."""
+    code = body.integer(1)
+    check(code <= 3, f"elements of 2^{code} bytes")
+    width = 1 << code
+    check(length % width == 0, "no whole number of elements")
+    n = length // width
+    if transform == 2:
+        values = body.varint()
+        check(1 <= values <= 65_536, f"{values} values")
+        return [width, values], [values * width, n if values <= 256 else 2 * n]
+    if transform == 3:
+        return [width, body.integer(width), body.integer(width)], []
+    others = body.varint()
+    check(1 <= others <= n, f"{others} of {n} elements are not zero")
+    return [width, others], [math.ceil(n / 8), others * width]
+
+
+def read_parts(body: Cursor, span: Span, made: Made) -> bytes:
+    """Decode the parts of a made span, and make its bytes."""
+    parts = []
+    for size in made.sizes:
+        part = Cursor(body.take(body.varint()))
+        inner = read_span(part)
+        check(inner.made is None and inner.length == size and inner.chunks == 1, "not the part that belongs here")
+        parts.append(read_chunk(part, inner, 0))
+    expected = body.integer(8)
+    body.end()
+    decoded = MAKERS[made.transform](made.parameters, parts, span.length)
+    check(hash64(decoded) == expected, "the hash of a made span does not match")
+    return decoded
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def make_fields(fields: list[int], parts: list[bytes], _: int) -> bytes:
+    blocks = zip(*(cut(part, field) for part, field in zip(parts, fields, strict=True)), strict=True)
+    return b"".join(b"".join(block) for block in blocks)
+
+
+def make_palette(parameters: list[int], parts: list[bytes], _: int) -> bytes:
+    width, count = parameters
+    values = cut(parts[0], width)
+    check(all(a[::-1] < b[::-1] for a, b in pairwise(values)), "the values of a palette do not ascend")
+    numbers = [int.from_bytes(number, "little") for number in cut(parts[1], 1 if count <= 256 else 2)]
+    check(max(numbers) < count, "a number that no value has")
+    return b"".join(values[number] for number in numbers)
+
+
+def make_ramp(parameters: list[int], _: list[bytes], length: int) -> bytes:
+    width, start, step = parameters
+    elements = ((start + i * step) % 2 ** (8 * width) for i in range(length // width))
+    return b"".join(x.to_bytes(width, "little") for x in elements)
+
+
+def make_sparse(parameters: list[int], parts: list[bytes], length: int) -> bytes:
+    width, others = parameters
+    mask = [parts[0][i // 8] >> i % 8 & 1 for i in range(8 * len(parts[0]))]
+    check(not any(mask[length // width :]), "unused bits of a mask are not 0")
+    check(sum(mask) == others, "a mask does not have as many bits as there are elements")
+    check(all(any(x) for x in cut(parts[1], width)), "a masked element is zero")
+    rest = iter(cut(parts[1], width))
+    return b"".join(next(rest) if bit else bytes(width) for bit in mask[: length // width])
+
+
+MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse}
 
 
 # ---- 5. From planes to elements ---------------------------------------------------------------------------------
@@ -615,6 +715,8 @@ def decode_span(file: Cursor, start: int, span: Span, body: Cursor) -> tuple[byt
     The cursor is behind the record, where chunk records are if there are any; `body` at what the record has left.
     """
     listed = Listed(span.length, file.at - start, [])
+    if span.made:
+        return read_parts(body, span, span.made), listed
     if span.chunks == 1:
         return read_chunk(body, span, 0), listed
     body.end()

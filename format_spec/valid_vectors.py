@@ -6,15 +6,17 @@ Each is a Valid; make_vectors.py writes them.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import made_vectors
 import naive_writer as w
 import numpy as np
 import originals as o
 from naive_writer import Chunk, Plane, Span
 
 import codec
+from codec import structure
 
 LEVELS = ("fast", "default", "max")
 TYPES = (
@@ -892,17 +894,43 @@ def containers_by_hand() -> Iterator[Valid]:
     )
 
 
+def made_by_hand() -> Iterator[Valid]:
+    for found in made_vectors.valid():
+        yield Valid(*found)
+
+
+def made_by_codec() -> Iterator[Valid]:
+    rng = np.random.default_rng(44)
+    whole = np.round(rng.normal(0, 20, 6000)).clip(-127, 127).astype(np.float32)
+    few = whole * np.float32(0.0017)
+    yield array("made-dequantised-f32", "integers times a scale, F32", few.tobytes(), "F32", (60, 100))
+    high = (few.view(np.uint32) >> 16).astype(np.uint16)
+    yield array("made-dequantised-bf16", "the same in BF16", high.tobytes(), "BF16", (60, 100))
+    pruned = np.where(rng.random(6000) < 0.7, 0, rng.normal(0, 0.02, 6000)).astype(np.float32)
+    yield array("made-pruned-f32", "seven tenths are zero, F32", pruned.tobytes(), "F32", (60, 100))
+    ids = np.arange(512, dtype=np.int64)
+    yield array("made-position-ids", "position ids", ids.tobytes(), "I64", (1, 512))
+
+
+def in_planes(group: Callable[[], Iterator[Valid]]) -> Iterator[Valid]:
+    """Vectors that show planes, whose data would show a structure to the encoder, too."""
+    least, structure.LEAST = structure.LEAST, 1 << 62
+    try:
+        yield from group()
+    finally:
+        structure.LEAST = least
+
+
 def vectors() -> Iterator[Valid]:
+    for group in (sizes, chunks_and_spans, features):
+        yield from in_planes(group)
     for group in (
         weights,
         types,
         special_numbers,
         all_patterns,
         integers,
-        sizes,
         lanes,
-        chunks_and_spans,
-        features,
         opaque,
         safetensors_files,
         planes_by_hand,
@@ -916,5 +944,7 @@ def vectors() -> Iterator[Valid]:
         huffman_by_hand,
         zstd_by_hand,
         containers_by_hand,
+        made_by_hand,
+        made_by_codec,
     ):
         yield from group()

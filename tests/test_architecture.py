@@ -34,7 +34,7 @@ FLOORS = (
     ("codec.container",),
     ("codec.sources",),
     ("codec.planner",),
-    ("codec.encode", "codec.batch", "codec.decode", "codec.bulk"),
+    ("codec.encode", "codec.structure", "codec.batch", "codec.decode", "codec.bulk"),
     (
         "codec.reader",
         "codec.recovery",
@@ -56,7 +56,7 @@ FLOORS = (
 FOLDERS = ("codec", "hub", "format_spec", "tests", "bench")
 
 # What nothing may reach that only reads.
-ENCODER = ("codec.encode", "codec.batch", "codec.planner", "codec.sources", "codec.writer")
+ENCODER = ("codec.encode", "codec.structure", "codec.batch", "codec.planner", "codec.sources", "codec.writer")
 
 # Rooms that know even less than their floor allows.
 NEVER = {
@@ -67,6 +67,7 @@ NEVER = {
     "codec.access": ("codec.kernels", "codec.stages", "codec.container"),
     "codec.encode": ("codec.decode",),
     "codec.batch": ("codec.decode",),
+    "codec.structure": ("codec.decode",),
     "codec.decode": ENCODER,
     "codec.bulk": ENCODER,
     "codec.reader": ENCODER,

@@ -47,6 +47,19 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the blocks that a quantised format is made of.
+
+    ``size`` in bytes; ``dtype`` is the element type it is coded as, a name of :data:`codec.dtypes.DTYPES`; ``name``
+    says what it is to people: "scales", "codes".
+    """
+
+    size: int
+    dtype: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A byte range [start, stop) of the original, and what is known of it.
 
@@ -55,6 +68,8 @@ class Segment:
     :data:`codec.dtypes.DTYPES`, "" for opaque bytes. ``shape`` counts elements, slowest dimension first;
     () is both the shape of a scalar and that of an opaque segment. ``listed`` says whether readers can ask for the
     tensor by its name: of elements that have no name, or one that another tensor has, only the type is known.
+    ``fields``: of the blocks that the bytes are, if they are; then dtype is "U8", and the last dimension of the shape
+    the bytes of a row.
     """
 
     start: int
@@ -63,6 +78,12 @@ class Segment:
     dtype: str = ""
     shape: tuple[int, ...] = ()
     listed: bool = True
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block; 0 if the bytes are no blocks."""
+        return sum(field.size for field in self.fields)
 
     @property
     def size(self) -> int:

@@ -18,10 +18,11 @@ from codec.limits import (
     TABLES_MAX,
     TILE_ELEMENTS_MAX,
 )
-from codec.stages import registry
+from codec.stages import registry, transforms
+from codec.stages.transforms import Transform
 from codec.wire import Cursor, varint
 
-_FOLD, _WINDOW, _CONSTANT, _DROPS, _ESCAPES = 4, 8, 16, 32, 64
+_FOLD, _WINDOW, _CONSTANT, _DROPS, _ESCAPES, _MADE = 4, 8, 16, 32, 64, 128
 _WIDTH_CODE: Final = {1: 0, 2: 1, 4: 2, 8: 3}
 UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -39,7 +40,8 @@ class Plane:
 class Layout:
     """One span. ``length`` is original bytes; ``width`` bytes of an element; ``tile`` and ``chunk`` count elements.
 
-    ``fold`` and ``window`` are None if the span has none; ``dtype`` is a wire code, 0 for opaque bytes.
+    ``fold`` and ``window`` are None if the span has none; ``dtype`` is a wire code, 0 for opaque bytes. ``transform``
+    is None unless the span is made of parts: then it has no planes, and one chunk.
     """
 
     length: int
@@ -53,6 +55,7 @@ class Layout:
     constant: int = 0
     drops: bool = False
     escapes: bool = False
+    transform: Transform | None = None
 
     @property
     def elements(self) -> int:
@@ -92,7 +95,10 @@ class Layout:
 
 
 def encode(layout: Layout) -> bytes:
-    """The span record's body, up to the body of an only chunk."""
+    """The span record's body, up to the body of an only chunk, or the first part of a span that is made."""
+    if layout.transform is not None:
+        head = bytes((layout.dtype, _MADE | layout.transform.number))
+        return varint(layout.length) + head + layout.transform.raw
     flags = layout.width.bit_length() - 1
     flags |= _FOLD * (layout.fold is not None) | _WINDOW * (layout.window is not None)
     flags |= _CONSTANT * (layout.constant != 0) | _DROPS * layout.drops | _ESCAPES * layout.escapes
@@ -117,8 +123,12 @@ def decode(c: Cursor) -> Layout:
     length, dtype, flags = c.varint(SPAN_BYTES_MAX), c.u8(), c.u8()
     if dtype and dtype not in BY_CODE:
         raise UnsupportedVersionError(f"{c.what}: element type {dtype} is not known to this reader")
-    if length < 1 or flags & 128:
-        raise c.bad("span without bytes, or with an unknown layout flag")
+    if length < 1:
+        raise c.bad("span without bytes")
+    if flags & _MADE:
+        if length > CHUNK_BYTES_MAX:
+            raise c.bad(f"a span of {length} bytes, more than a chunk has, is made of parts")
+        return made(length, dtype, transforms.read(c, flags & ~_MADE, length))
     width = 1 << (flags & 3)
     fold = c.u8() if flags & _FOLD else None
     window = c.varint(65535) if flags & _WINDOW else None
@@ -150,6 +160,11 @@ def decode(c: Cursor) -> Layout:
         length, dtype, width, tile, chunk, tuple(planes), fold, window, constant,
         bool(flags & _DROPS), bool(flags & _ESCAPES),
     )  # fmt: skip
+
+
+def made(length: int, dtype: int, transform: Transform) -> Layout:
+    """The layout of a span that is made of parts."""
+    return Layout(length, dtype, 1, length, length, (), transform=transform)
 
 
 def _tables(c: Cursor, field: int) -> Any:

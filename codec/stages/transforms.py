@@ -1,0 +1,215 @@
+"""Transforms: the bytes of a made span from its parts (FORMAT.md, section 4a, and transforms/).
+
+Adding one means a document, an entry in TRANSFORMS and a kernel; numbers are for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from codec.errors import UnsupportedVersionError
+from codec.kernels import transforms as kernel
+from codec.stages.geometry import Bytes, read_only
+from codec.wire import Cursor, varint
+
+FIELDS, PALETTE, RAMP, SPARSE = 1, 2, 3, 4
+NAMES: Final = {FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse"}
+
+FIELDS_MAX: Final = 16
+FIELD_BYTES_MAX: Final = 1 << 16
+VALUES_MAX: Final = 1 << 16
+_UINT: Final = (np.uint8, np.uint16, np.uint32, np.uint64)
+
+
+class Transform(Protocol):
+    """What a made span says of itself. ``number`` is the transform's."""
+
+    number: int
+
+    @property
+    def raw(self) -> bytes:
+        """The parameters, as they are written."""
+
+    def parts(self, length: int) -> list[int]:
+        """Original bytes of each part of a span of ``length`` bytes. Raises ValueError if it can't have that length."""
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """Fill ``out`` (uint8). Raises ValueError for parts that break a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Blocks of fields: ``sizes`` are their bytes."""
+
+    sizes: tuple[int, ...]
+    number = FIELDS
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return bytes((len(self.sizes),)) + b"".join(map(varint, self.sizes))
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        blocks, rest = divmod(length, sum(self.sizes))
+        if rest:
+            raise ValueError(f"{length} bytes are no whole blocks of {sum(self.sizes)}")
+        return [blocks * size for size in self.sizes]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        block = sum(self.sizes)
+        for part, offset, size in zip(parts, accumulate(self.sizes, initial=0), self.sizes, strict=False):
+            kernel.spread(read_only(part), offset, size, block, out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Elements:
+    """What transforms of whole elements share: ``code`` is log2 of their bytes."""
+
+    code: int
+
+    def count(self, length: int) -> int:
+        """Elements in so many bytes."""
+        if length & ((1 << self.code) - 1):
+            raise ValueError(f"{length} bytes are no whole elements of {1 << self.code}")
+        return length >> self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Palette(_Elements):
+    """Elements of a table of ``values``."""
+
+    values: int
+    number = PALETTE
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return bytes((self.code,)) + varint(self.values)
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        return [self.values << self.code, self.count(length) * (1 if self.values <= 256 else 2)]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        kind: Any = _UINT[self.code]
+        values: Any = parts[0].view(kind)
+        numbers: Any = parts[1] if self.values <= 256 else parts[1].view(np.uint16)
+        if (values[1:] <= values[:-1]).any():
+            raise ValueError("values of a palette do not ascend")
+        if kernel.look_up(read_only(values), read_only(numbers), out.view(kind)) < 0:
+            raise ValueError(f"a number is none of {self.values} values")
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp(_Elements):
+    """An arithmetic progression."""
+
+    start: int
+    step: int
+    number = RAMP
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        width = 1 << self.code
+        return bytes((self.code,)) + self.start.to_bytes(width, "little") + self.step.to_bytes(width, "little")
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        self.count(length)
+        return []
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        kind = _UINT[self.code]
+        x = np.arange(out.size >> self.code, dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            out.view(kind)[:] = (x * np.uint64(self.step) + np.uint64(self.start)).astype(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse(_Elements):
+    """Zeros, and ``others``."""
+
+    others: int
+    number = SPARSE
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return bytes((self.code,)) + varint(self.others)
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        count = self.count(length)
+        if self.others > count:
+            raise ValueError(f"{self.others} of {count} elements are not zero")
+        return [-(-count // 8), self.others << self.code]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        kind = _UINT[self.code]
+        found = kernel.fill_in(read_only(parts[0]), read_only(parts[1].view(kind)), out.view(kind))
+        if found < 0:
+            raise ValueError(
+                "the mask does not fit the elements" if found == -1 else "an element that is masked is zero"
+            )
+
+
+def _read_fields(c: Cursor) -> Fields:
+    count = c.u8()
+    if not 2 <= count <= FIELDS_MAX:
+        raise c.bad(f"{count} fields, expected 2 to {FIELDS_MAX}")
+    sizes = tuple(c.varint(FIELD_BYTES_MAX) for _ in range(count))
+    if 0 in sizes:
+        raise c.bad("a field without bytes")
+    return Fields(sizes)
+
+
+def _code(c: Cursor) -> int:
+    code = c.u8()
+    if code > 3:
+        raise c.bad(f"elements of 2^{code} bytes")
+    return code
+
+
+def _at_least_one(c: Cursor, most: int) -> int:
+    count = c.varint(most)
+    if not count:
+        raise c.bad("a count of 0")
+    return count
+
+
+def _read_ramp(c: Cursor) -> Ramp:
+    code = _code(c)
+    return Ramp(code, *(int.from_bytes(c.take(1 << code), "little") for _ in range(2)))
+
+
+READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
+    FIELDS: _read_fields,
+    PALETTE: lambda c: Palette(_code(c), _at_least_one(c, VALUES_MAX)),
+    RAMP: _read_ramp,
+    SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
+}
+
+
+def read(c: Cursor, number: int, length: int) -> Transform:
+    """The parameters of a made span of ``length`` bytes; the cursor stops behind them."""
+    reader = READERS.get(number)
+    if reader is None:
+        names = ", ".join(f"{k} {name}" for k, name in NAMES.items())
+        raise UnsupportedVersionError(f"{c.what}: transform {number}; this reader knows {names}")
+    found: Any = reader(c)
+    try:
+        found.parts(length)
+    except ValueError as error:
+        raise c.bad(f"transform {NAMES[number]}: {error}") from None
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,193 @@
+"""Spans that are made of parts: which bytes have such a structure, and how their records are written.
+
+FORMAT.md, section 4a. Whatever is tried here is kept only if it is smaller than the plain way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from xxhash import xxh3_64_intdigest
+
+from codec.container import records
+from codec.container.index import SpanEntry
+from codec.dtypes import DTYPES, DType
+from codec.encode import EncodedSpan, encode_span
+from codec.kernels import transforms as kernel
+from codec.memory import kept
+from codec.planner.levels import Level
+from codec.sources.segment import Field
+from codec.stages import layout
+from codec.stages.geometry import Bytes, read_only
+from codec.stages.transforms import VALUES_MAX, Fields, Palette, Ramp, Sparse, Transform
+from codec.wire import varint
+
+#: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
+#: may be 16,384 elements of 8 bytes.
+PART_BYTES: Final = 393_216
+#: Of 256 elements looked at, so many distinct ones are worth a palette, and so many zeros a mask.
+_FEW: Final = 160
+_ZEROS: Final = 64
+#: Elements of fewer bytes in all are left alone: a palette would not pay.
+LEAST: Final = 4096
+_UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a part is coded as."""
+
+    data: Bytes
+    dtype: DType | None
+    shape: tuple[int, ...]
+    name: str = ""
+
+
+def encode_fields(
+    data: Bytes, fields: tuple[Field, ...], dtype: DType | None, row: int, level: Level
+) -> list[EncodedSpan]:
+    """Code blocks of ``fields``; ``row``: blocks in one row of the tensor. ``data`` is a whole number of blocks."""
+    sizes = tuple(field.size for field in fields)
+    block = sum(sizes)
+    each = PART_BYTES // block
+    each = each // row * row or each  # whole rows, where they fit
+    spans = []
+    for at in range(0, data.size, each * block):
+        piece, offset, parts = read_only(data[at : at + each * block]), 0, []
+        count = piece.size // block
+        for field in fields:
+            out = np.empty(count * field.size, np.uint8)
+            kernel.collect(piece, offset, field.size, block, out)
+            kind = DTYPES[field.dtype]
+            parts.append(Part(out, kind, (-(-count // row), row * field.size * 8 // kind.bits), field.name))
+            offset += field.size
+        spans.append(_made(piece, dtype, Fields(sizes), parts, level))
+    return spans
+
+
+def encode_structured(
+    data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level
+) -> list[EncodedSpan] | None:
+    """Code a piece whose elements repeat, are mostly zero, or an arithmetic progression; None if they are neither, or
+    that saves nothing.
+    """
+    width = 0 if dtype is None else 4 if dtype.name == "C64" else dtype.bits // 8
+    if width < 2 or data.size < LEAST or data.size % width or dtype is None:
+        return None
+    x = read_only(data).view(_UINT[width])
+    room = _room(width)
+    kernel.glance(x, room.sample, room.found)
+    looked, zeros, kinds = room.found.tolist()
+    if dtype.name[0] in "IU" and width > 2:
+        ramp = _ramp(x, width)
+        if ramp is not None:
+            parts = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
+            return [_made(p.view(np.uint8), dtype, replace(ramp, start=int(p[0])), [], level) for p in parts]
+    if kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
+        return None
+    row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
+    spans = []
+    each = PART_BYTES // width
+    each = each // row * row or each  # whole rows, where they fit
+    gain = False
+    for at in range(0, x.size, each):
+        part = x[at : at + each]
+        plain, found = _best(part, dtype, shape, level)
+        gain |= found is not plain
+        spans.append(found)
+    return spans if gain else None
+
+
+def _best(x: Any, dtype: DType, shape: tuple[int, ...], level: Level) -> tuple[EncodedSpan, EncodedSpan]:
+    """(the plain way, the smallest way) to code some elements."""
+    data: Bytes = x.view(np.uint8)
+    plain = encode_span(data, dtype, shape, level)
+    best = plain
+    for transform, parts in filter(None, (_palette(x, dtype, shape), _sparse(x, dtype))):
+        coded = _made(data, dtype, transform, parts, level)
+        if coded.stored.size < best.stored.size:
+            best = coded
+    return plain, best
+
+
+class _Room:
+    """Working arrays of this thread, for elements of one width."""
+
+    def __init__(self, width: int) -> None:
+        kind = _UINT[width]
+        self.sample, self.found = np.zeros(256, kind), np.zeros(3, np.int64)
+        self.values, self.slots = np.zeros(VALUES_MAX, kind), np.zeros(kernel.SLOTS, np.int32)
+
+
+def _room(width: int) -> _Room:
+    held: _Room | None = kept().get((_Room, width))
+    if held is None:
+        held = kept()[_Room, width] = _Room(width)
+    return held
+
+
+def _palette(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
+    """At most 65,536 values, of 16-bit elements at most 256, and at most one for every four elements."""
+    width = x.itemsize
+    most = min(256 if width == 2 else VALUES_MAX, max(1, x.size // 4))
+    room = _room(width)
+    count = int(kernel.distinct(x, most, room.slots, room.values))
+    if count < 0:
+        return None
+    values = room.values[:count]
+    order = np.argsort(values)
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    numbers = np.empty(x.size, np.uint8 if count <= 256 else np.uint16)
+    kernel.number_of(x, room.values, rank, room.slots, numbers)
+    kind = DTYPES["U8" if count <= 256 else "U16"]
+    parts = [
+        Part(values[order].view(np.uint8), dtype, (count,), "palette"),
+        Part(numbers.view(np.uint8), kind, shape, "symbol"),
+    ]
+    return Palette(width.bit_length() - 1, count), parts
+
+
+def _sparse(x: Any, dtype: DType) -> tuple[Transform, list[Part]] | None:
+    """A quarter of the elements at least are zero."""
+    there = x != 0
+    others = int(np.count_nonzero(there))
+    if not 0 < others <= x.size * 3 // 4:
+        return None
+    mask = np.packbits(there, bitorder="little")
+    rest = np.ascontiguousarray(x[there])
+    parts = [
+        Part(mask, DTYPES["U8"], (mask.size,), "mask"),
+        Part(rest.view(np.uint8), dtype, (others,), ""),
+    ]
+    return Sparse(x.itemsize.bit_length() - 1, others), parts
+
+
+def _ramp(x: Any, width: int) -> Ramp | None:
+    """Elements each as far from the one before."""
+    start, step = int(x[0]), int(x[1]) - int(x[0]) & (1 << 8 * width) - 1
+    if step == 0 or int(x[2]) - int(x[1]) & (1 << 8 * width) - 1 != step:  # constants are for planes
+        return None
+    if not (np.diff(x) == x.dtype.type(step)).all():
+        return None
+    return Ramp(width.bit_length() - 1, start, step)
+
+
+def _made(data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level) -> EncodedSpan:
+    """The record of a span that is made of these parts."""
+    head = layout.encode(layout.made(data.size, dtype.code if dtype else 0, transform))
+    out, fields = [head], {"headers": 0}
+    for part in parts:
+        coded = encode_span(part.data, part.dtype, part.shape, level)
+        assert not coded.entry.chunks  # PART_BYTES sees to it
+        body = coded.stored[records.HEAD_BYTES : -8]
+        out += [varint(body.size), body.tobytes()]
+        for name, size in coded.fields.items():
+            key = part.name if part.name and name in ("symbol", "rest", "bytes") else name
+            fields[key] = fields.get(key, 0) + size
+    out.append(xxh3_64_intdigest(data.data).to_bytes(8, "little"))
+    record = np.frombuffer(records.record(records.SPAN, b"".join(out)), np.uint8)
+    fields["headers"] += record.size - sum(fields.values())
+    return EncodedSpan(record, SpanEntry(data.size, record.size), fields)

@@ -1,0 +1,180 @@
+"""Test vectors of made spans (FORMAT.md, section 4a)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import naive_writer as w
+import numpy as np
+from naive_writer import made_body, plain_part, varint
+
+BLOCKS = bytes(range(1, 31))  # 3 blocks of 10: fields of 2, 1 and 7 bytes
+FIELDS = b"\3\2\1\7"
+
+
+def field_parts(data: bytes = BLOCKS, sizes: tuple[int, ...] = (2, 1, 7)) -> list[bytes]:
+    """The fields of some blocks, each as a part."""
+    block, at, parts = sum(sizes), 0, []
+    for size in sizes:
+        parts.append(plain_part(b"".join(data[k + at : k + at + size] for k in range(0, len(data), block))))
+        at += size
+    return parts
+
+
+def one(original: bytes, transform: int, parameters: bytes, parts: list[bytes], length: int = -1) -> bytes:
+    """A file of one made span."""
+    body = made_body(original, transform, parameters, parts, length)
+    return w.weft([(len(original) if length < 0 else length, [body])], original)
+
+
+def palette(width: int, values: list[int], numbers: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, the parts) of a palette."""
+    code = width.bit_length() - 1
+    written = [value.to_bytes(width, "little") for value in values]
+    size = 1 if len(values) <= 256 else 2
+    parts = [plain_part(b"".join(written)), plain_part(b"".join(k.to_bytes(size, "little") for k in numbers))]
+    return b"".join(written[k] for k in numbers), bytes((code,)) + varint(len(values)), parts
+
+
+def sparse(width: int, elements: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, the parts) of mostly zeros."""
+    others = [x.to_bytes(width, "little") for x in elements if x]
+    mask = np.packbits([x != 0 for x in elements], bitorder="little").tobytes()
+    original = b"".join(x.to_bytes(width, "little") for x in elements)
+    code = width.bit_length() - 1
+    return original, bytes((code,)) + varint(len(others)), [plain_part(mask), plain_part(b"".join(others))]
+
+
+def ramp(width: int, start: int, step: int, count: int) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, no parts) of an arithmetic progression."""
+    original = b"".join(((start + k * step) % 256**width).to_bytes(width, "little") for k in range(count))
+    parameters = bytes((width.bit_length() - 1,)) + start.to_bytes(width, "little") + step.to_bytes(width, "little")
+    return original, parameters, []
+
+
+MANY = list(range(5, 3005, 10))  # 300 values
+
+
+def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
+    """(name, what it shows, the file, its original)."""
+    yield "made-fields", "blocks of three fields", one(BLOCKS, 1, FIELDS, field_parts()), BLOCKS
+    two = bytes(range(256)) * 2
+    yield "made-fields-2", "blocks of two bytes", one(two, 1, b"\2\1\1", field_parts(two, (1, 1))), two
+    sixteen = bytes(range(136)) * 3
+    sizes = tuple(range(1, 17))
+    shown = one(sixteen, 1, b"\x10" + bytes(sizes), field_parts(sixteen, sizes))
+    yield "made-fields-16", "blocks of sixteen fields", shown, sixteen
+    for width in (1, 2, 4, 8):
+        top = 256**width - 1
+        values = [0, 1, top // 3, top - 1, top]
+        original, parameters, parts = palette(width, values, [4, 0, 3, 3, 1, 2, 0])
+        yield f"made-palette-{width}", f"five values of {width} bytes", one(original, 2, parameters, parts), original
+        original, parameters, parts = ramp(width, top - 2, 3, 9)
+        yield (
+            f"made-ramp-{width}",
+            f"a ramp of {width} bytes that overflows",
+            one(original, 3, parameters, parts),
+            original,
+        )
+        original, parameters, parts = sparse(width, [0, 0, top, 0, 1, 0, 0, 0, 0, top - 1, 0])
+        yield f"made-sparse-{width}", f"three of eleven, {width} bytes", one(original, 4, parameters, parts), original
+    original, parameters, parts = palette(2, [7], [0] * 5)
+    yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
+    for count in (256, 257):
+        values = list(range(3, 3 + 2 * count, 2))
+        original, parameters, parts = palette(4, values, [*range(count), 0, count - 1])
+        yield f"made-palette-{count}-values", f"{count} values", one(original, 2, parameters, parts), original
+    original, parameters, parts = sparse(2, [9] * 8)
+    yield "made-sparse-none-zero", "a mask of ones, to the last bit", one(original, 4, parameters, parts), original
+    original, parameters, parts = ramp(4, 5, 0, 1)
+    yield "made-ramp-one", "a ramp of one element", one(original, 3, parameters, parts), original
+
+
+def invalid() -> Iterator[tuple[str, str, bytes, str]]:
+    """(name, the rule that it breaks, the file, the error)."""
+    corrupt, unsupported = "Corrupt", "Unsupported"
+
+    def fields(
+        name: str, breaks: str, parameters: bytes = FIELDS, parts: list[bytes] | None = None, data: bytes = BLOCKS
+    ):
+        found = one(data, 1, parameters, field_parts() if parts is None else parts)
+        return f"made-{name}", breaks, found, corrupt
+
+    for number in (0, 5, 127):
+        yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
+    parts = field_parts()
+    yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
+    yield fields("fields-17", "17 fields", b"\x11" + b"\1" * 17, [plain_part(b"ab")] * 17, b"ab" * 17)
+    yield fields("field-0", "a field without bytes", b"\3\2\0\x08")
+    yield fields("field-65537", "a field of 65,537 bytes", b"\2\1\x81\x80\4")
+    yield fields("no-blocks", "no whole number of blocks", b"\3\2\1\6")
+    yield fields("part-missing", "the last part is missing", parts=parts[:2])
+    yield fields("part-more", "a part more", parts=[*parts, parts[0]])
+    yield fields("part-length", "a part of another length", parts=[parts[0], plain_part(b"abcd"), parts[2]])
+    yield fields("part-short", "a part that ends within its plane", parts=[parts[0][:-1], *parts[1:]])
+    yield fields("part-long", "a byte behind the plane of a part", parts=[parts[0] + b"\0", *parts[1:]])
+    yield fields("part-hash", "the hash of a part", parts=[parts[0][:-1] + b"!", *parts[1:]])
+    nested = made_body(b"abcdef", 3, b"\0\1\1", [])
+    yield fields("part-made", "a part that is made of parts", parts=[nested, *parts[1:]])
+    several = b"\x1e\0\0" + b"\x08\x08\1\xc0\0"
+    long = one(BLOCKS * 2, 1, b"\2\5\5", [several, plain_part(bytes(30))])
+    yield "made-part-chunks", "a part of several chunks", long, corrupt
+    good = one(BLOCKS, 1, FIELDS, parts)
+    at = good.index(w.hash64(BLOCKS))
+    damaged = w.weft([(30, [made_body(BLOCKS, 1, FIELDS, parts)[:-1] + b"?"])], BLOCKS)
+    assert at
+    yield "made-hash", "the hash of the made bytes", damaged, corrupt
+    behind = w.weft([(30, [made_body(BLOCKS, 1, FIELDS, parts) + b"\0"])], BLOCKS)
+    yield "made-byte-behind", "a byte behind the hash", behind, corrupt
+    chunk = w.weft([(30, [made_body(BLOCKS, 1, FIELDS, parts), b"\0" + bytes(8), b"\1" + bytes(8)])], BLOCKS)
+    yield "made-chunk-records", "chunk records behind a made span", chunk, corrupt
+    long_ramp = ramp(1, 0, 0, 524_289)
+    yield "made-length", "a made span of 524,289 bytes", one(long_ramp[0], 3, *long_ramp[1:]), corrupt
+
+    original, parameters, held = palette(4, [3, 5, 9], [0, 1, 2, 2])
+    yield "made-width", "elements of 16 bytes", one(original, 2, b"\4" + parameters[1:], held), corrupt
+    yield "made-elements", "no whole number of elements", one(original[:-1], 2, parameters, held), corrupt
+    yield "made-palette-0", "a palette without values", one(original, 2, b"\2\0", held), corrupt
+    yield "made-palette-65537", "a palette of 65,537 values", one(original, 2, b"\2\x81\x80\4", held), corrupt
+    yield (
+        "made-palette-number",
+        "a number that no value has",
+        one(original, 2, parameters, [held[0], plain_part(b"\0\1\2\3")]),
+        corrupt,
+    )
+    for name, order in (("equal", [3, 3, 9]), ("order", [5, 3, 9]), ("last", [3, 9, 5])):
+        _, _, wrong = palette(4, order, [0, 1, 2, 2])
+        given = b"".join(order[k].to_bytes(4, "little") for k in (0, 1, 2, 2))
+        yield f"made-palette-{name}", "values that do not ascend", one(given, 2, parameters, wrong), corrupt
+
+    original, parameters, _ = ramp(4, 1, 2, 3)
+    yield (
+        "made-ramp-short",
+        "a ramp without its step",
+        w.weft([(12, [varint(12) + b"\2\x83" + parameters[:5]])], original),
+        corrupt,
+    )
+    yield "made-ramp-part", "a part of a ramp", one(original, 3, parameters, [plain_part(b"a")]), corrupt
+
+    original, parameters, held = sparse(2, [0, 5, 0, 0, 7, 0, 0, 0, 0, 0])
+    yield (
+        "made-sparse-0",
+        "no element that is not zero",
+        one(bytes(20), 4, b"\1\0", [plain_part(bytes(2)), held[1]]),
+        corrupt,
+    )
+    yield "made-sparse-more", "more others than elements", one(original, 4, b"\1\x0b", held), corrupt
+    for name, mask in (("few", b"\2\0"), ("many", b"\x13\0"), ("behind", b"\2\4"), ("padding", b"\x12\x80")):
+        yield (
+            f"made-sparse-mask-{name}",
+            "a mask that does not fit",
+            one(original, 4, parameters, [plain_part(mask), held[1]]),
+            corrupt,
+        )
+    zero = b"\0\0\0\0" + bytes(4) + b"\0\0\7\0" + bytes(8)
+    yield (
+        "made-sparse-zero",
+        "a masked element that is zero",
+        one(zero, 4, parameters, [held[0], plain_part(b"\0\0\7\0")]),
+        corrupt,
+    )

@@ -1,0 +1,175 @@
+"""Spans that are made of parts: fields of blocks, palettes, ramps, zeros."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import codec
+from codec.container import records
+from codec.decode import SpanDecoder
+from codec.dtypes import DTYPES
+from codec.encode import EncodedSpan
+from codec.kernels import transforms as kernel
+from codec.planner.levels import level_of
+from codec.sources.segment import Field, Segment
+from codec.stages.transforms import NAMES
+from codec.storage import BytesOriginal
+from codec.structure import PART_BYTES, encode_fields, encode_structured
+from codec.writer import write
+
+DEFAULT = level_of("default")
+UINT = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def decoded(spans: list[EncodedSpan]) -> bytes:
+    out = []
+    for span in spans:
+        body = records.body_of(memoryview(span.stored.tobytes()), records.SPAN, "test", 0)
+        decoder = SpanDecoder(body, "test")
+        piece = np.empty(decoder.layout.length, np.uint8)
+        decoder.decode_inline(piece)
+        out.append(piece.tobytes())
+    return b"".join(out)
+
+
+def kinds(spans: list[EncodedSpan]) -> set[str]:
+    found = set()
+    for span in spans:
+        lay = SpanDecoder(records.body_of(memoryview(span.stored.tobytes()), records.SPAN, "test", 0), "test").layout
+        found.add("plain" if lay.transform is None else NAMES[lay.transform.number])
+    return found
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=2, max_size=16), st.integers(1, 300), st.integers(1, 7), st.integers(0, 2**32)
+)
+def test_fields_of_any_blocks(sizes: list[int], blocks: int, row: int, seed: int) -> None:
+    data = np.random.default_rng(seed).integers(0, 256, sum(sizes) * blocks).astype(np.uint8)
+    fields = tuple(Field(size, "F16" if size % 2 == 0 and k % 2 else "U8", f"f{k}") for k, size in enumerate(sizes))
+    spans = encode_fields(data, fields, DTYPES["U8"], row, DEFAULT)
+    assert decoded(spans) == data.tobytes() and kinds(spans) == {"fields"}
+
+
+def test_fields_of_many_blocks_are_several_spans() -> None:
+    data = np.random.default_rng(1).integers(0, 9, 18 * 50_000).astype(np.uint8)
+    spans = encode_fields(data, (Field(2, "F16", "scales"), Field(16, "U8", "codes")), DTYPES["U8"], 48, DEFAULT)
+    assert len(spans) == 3 and decoded(spans) == data.tobytes()
+    assert all(span.entry.original <= PART_BYTES and span.entry.original % (48 * 18) == 0 for span in spans[:-1])
+    assert all({"scales", "codes"} <= set(span.fields) for span in spans)
+    assert all(sum(span.fields.values()) == span.stored.size for span in spans)
+
+
+@st.composite
+def elements(draw: st.DrawFn) -> tuple[np.ndarray, str]:
+    """Elements with a structure, or nearly: few values, zeros, ramps, at odd sizes, with odd bits among them."""
+    dtype = draw(st.sampled_from(["F16", "BF16", "F32", "F64", "I16", "I32", "I64", "U32"]))
+    kind = UINT[DTYPES[dtype].bits // 8]
+    n = draw(st.integers(1, 6000))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    top = int(np.iinfo(kind).max)
+    values = rng.integers(0, top, draw(st.sampled_from([1, 2, 16, 200, 256, 257, 3000])), endpoint=True, dtype=kind)
+    x = values[np.minimum(rng.geometric(0.05, n) - 1, values.size - 1)]
+    match draw(st.integers(0, 3)):
+        case 0:
+            x = np.where(rng.random(n) < draw(st.floats(0, 1)), kind(0), x)
+        case 1:
+            x = (np.arange(n, dtype=np.uint64) * np.uint64(draw(st.integers(0, top)))).astype(kind)
+    for at in draw(st.lists(st.integers(0, n - 1), max_size=3)):
+        x[at] = kind(draw(st.integers(0, top)))
+    return np.ascontiguousarray(x), dtype
+
+
+@given(elements(), st.sampled_from(["fast", "default", "max"]))
+def test_any_structure_comes_back(case: tuple[np.ndarray, str], level: str) -> None:
+    x, dtype = case
+    data = x.tobytes()
+    blob = codec.compress(data, dtype, level=level, threads=1)
+    assert codec.decompress(blob) == data
+    out = io.BytesIO()
+    codec.decompress_file(io.BytesIO(blob), out)
+    assert out.getvalue() == data
+    assert len(blob) <= len(data) * 1.001 + 4096
+
+
+RNG = np.random.default_rng(7)
+NOISE = RNG.normal(0, 1, (300, 400)).astype(np.float32)
+WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype", "expected", "bits"),
+    [
+        (WHOLE * np.float32(0.0013), "F32", "palette", 7.2),
+        ((WHOLE * np.float32(0.0013)).view(np.uint32) >> 16, "BF16", "palette", 7.2),
+        (np.where(RNG.random((300, 400)) < 0.9, 0, NOISE), "F32", "sparse", 3.4),
+        (np.arange(120_000, dtype=np.int64), "I64", "ramp", 0.01),
+        (np.arange(120_000, dtype=np.int32) * -7 + 3, "I32", "ramp", 0.01),
+        (NOISE, "F32", "none", 32),
+        (np.full(120_000, 7, np.int64), "I64", "none", 32),
+    ],
+    ids=["int8 f32", "int8 bf16", "zeros", "ids", "backwards", "noise", "constant"],
+)  # fmt: skip
+def test_what_is_found(data: np.ndarray, dtype: str, expected: str, bits: float) -> None:
+    data = data.astype(np.uint16) if dtype == "BF16" else data
+    raw = data.reshape(-1).view(np.uint8)
+    spans = encode_structured(raw, DTYPES[dtype], data.shape, DEFAULT)
+    if expected == "none":
+        assert spans is None
+        return
+    assert spans is not None and expected in kinds(spans) and decoded(spans) == raw.tobytes()
+    assert 8 * sum(span.stored.size for span in spans) / data.size < bits
+
+
+def test_a_source_may_say_that_bytes_are_blocks() -> None:
+    rng = np.random.default_rng(3)
+    blocks = np.zeros((4000, 18), np.uint8)
+    blocks[:, :2] = rng.normal(0, 0.01, 4000).astype(np.float16).view(np.uint8).reshape(-1, 2)
+    blocks[:, 2:] = rng.integers(0, 256, (4000, 16))
+    data = b"head" + blocks.tobytes() + b"tail"
+    fields = (Field(2, "F16", "scales"), Field(16, "U8", "codes"))
+    segments = [
+        Segment(0, 4), Segment(4, 4 + blocks.size, "w", "U8", (100, 720), fields=fields),
+        Segment(4 + blocks.size, len(data)),
+    ]  # fmt: skip
+    out = io.BytesIO()
+    report = write(BytesOriginal(data), out.write, level="default", segments=segments)
+    assert codec.decompress(out.getvalue()) == data
+    assert report.stored_bytes < len(data) - 4000 * 2 * 0.1 and "scales" in report.bits["U8"]
+    with codec.safe_open(io.BytesIO(out.getvalue())) as f:
+        assert f.get_tensor("w").tobytes() == blocks.tobytes() and f.get_slice("w")[7:9].shape == (2, 720)
+
+
+@given(hnp.arrays(np.uint8, st.integers(1, 400)), st.integers(1, 9), st.data())
+def test_kernels_against_numpy(data: np.ndarray, block: int, draw: st.DataObject) -> None:
+    n = data.size // block
+    offset = draw.draw(st.integers(0, block - 1))
+    size = draw.draw(st.integers(1, block - offset))
+    data = data[: n * block]
+    data.flags.writeable = False
+    found = np.zeros(n * size, np.uint8)
+    kernel.collect(data, offset, size, block, found)
+    assert np.array_equal(found.reshape(n, size), data.reshape(n, block)[:, offset : offset + size])
+    back = np.zeros(n * block, np.uint8)
+    found.flags.writeable = False
+    kernel.spread(found, offset, size, block, back)
+    assert np.array_equal(back.reshape(n, block)[:, offset : offset + size], found.reshape(n, size))
+
+
+@given(hnp.arrays(np.uint32, st.integers(1, 300), elements=st.integers(0, 40)))
+def test_distinct_values_and_their_numbers(x: np.ndarray) -> None:
+    x.flags.writeable = False
+    slots, values = np.zeros(kernel.SLOTS, np.int32), np.zeros(1 << 16, np.uint32)
+    count = kernel.distinct(x, 64, slots, values)
+    expected = list(dict.fromkeys(x.tolist()))
+    assert values[:count].tolist() == expected
+    numbers = np.zeros(x.size, np.uint8)
+    kernel.number_of(x, values, np.arange(count), slots, numbers)
+    assert [expected[k] for k in numbers] == x.tolist()
+    if len(expected) > 1:
+        assert kernel.distinct(x, len(expected) - 1, slots, values) == -1
