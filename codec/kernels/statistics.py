@@ -58,6 +58,13 @@ def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: igno
 
 
 @njit(nogil=True, cache=True)
+def present(x, start, step, out):  # type: ignore[no-untyped-def]
+    """out[b] = 1 for each byte b among x[start], x[start + step], ...; x uint8[n], out uint8[256] zeroed before."""
+    for i in range(start, x.size, step):
+        out[x[i]] = 1
+
+
+@njit(nogil=True, cache=True)
 def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     """Whether words of symbols (uint8[n]) come again more often than by chance, so that zstd may gain on tables.
 

@@ -44,7 +44,8 @@ class Sample:
 
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
     ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
-    the last plane, 0 if it has no symbols.
+    the last plane, 0 if it has no symbols. ``absent`` gives, for planes of whole bytes that were not looked at whole, a
+    row for each of them: which bytes occur nowhere in it.
     """
 
     data: Bytes
@@ -57,6 +58,7 @@ class Sample:
     whole: bool
     span: int
     probed: bool
+    absent: Callable[[], NDArray[np.bool_]] | None = None
 
 
 class _Room:
@@ -95,6 +97,10 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     )  # fmt: skip
     report = room.report[:planes].tolist()
     tables: list[Any] = []
+    if rows and s.absent is not None:
+        # what the sample lacks was given a place in each table; 250 places for bytes that never come cost 6 %
+        for of_plane, r in zip(s.absent(), report, strict=True):
+            room.counts[r[kernel.ROW] : r[kernel.ROW] + r[kernel.COUNT], of_plane] = 0
     if rows:
         fit: Callable[..., list[Any]] = huffman.fit_planes if level.huffman else rans.fit_planes
         scale = s.scale if s.scale == 1 else max(1, s.scale // 64)

@@ -247,7 +247,22 @@ def _with_planes(
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
-    plans = plan_planes(Sample(data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed), level)
+
+    def absent() -> NDArray[np.bool_]:
+        out = np.zeros((len(layout.planes), 256), np.uint8)
+        whole = read_only(x.view(np.uint8))
+        for p, row in zip(layout.planes, out, strict=True):
+            statistics.present(whole, p.shift // 8, layout.width, row)
+        none: NDArray[np.bool_] = out == 0
+        return none
+
+    plans = plan_planes(
+        Sample(
+            data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed,
+            absent if symbol is None and step > 1 else None,
+        ),
+        level,
+    )  # fmt: skip
     planes = tuple([Plane(p.shift, p.width, plan.tables) for p, plan in zip(layout.planes, plans, strict=True)])
     lay = Layout(
         layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
