@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -84,7 +85,10 @@ def opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
         import fsspec
 
         # no cache: the reader knows what it needs, and asks for nothing twice
-        system, place = fsspec.url_to_fs(name)
+        try:
+            system, place = fsspec.url_to_fs(name)
+        except (ValueError, ImportError) as error:
+            raise OSError(errno.EINVAL, f"no URL that can be read here: {error}", name) from None
         with system.open(place, "rb", cache_type="none") as file:
             yield file, name
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from huggingface_hub.utils import WeakFileLock
 
 import codec
 from hub.markers import forget_listing
+from hub.remote import EndpointError
 
 
 def checked_name(path: str) -> Path:
@@ -31,11 +33,19 @@ def checked_name(path: str) -> Path:
     return Path(*parts)
 
 
+def checked_commit(commit: object) -> str:
+    """A commit as an endpoint names it. Raises EndpointError for what is none: it becomes the name of a folder."""
+    if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        raise EndpointError(f"the endpoint names {commit!r} as the commit; expected 40 hexadecimal digits")
+    return commit
+
+
 class CachePlace:
     """One file of one commit in the standard cache."""
 
     def __init__(self, cache: Path, repo_id: str, repo_type: str, commit: str, path: str) -> None:
         name = repo_folder_name(repo_id=repo_id, repo_type=repo_type)
+        commit = checked_commit(commit)
         self._cache, self._folder, self._locks = cache, cache / name, cache / ".locks" / name
         self._marker = self._folder / ".no_exist" / commit / checked_name(path)
         #: Where programs look for it.
@@ -108,8 +118,9 @@ class FolderPlace:
         return same
 
     def unfinished(self, sha256: str) -> Path:
-        """Where its bytes wait until all are there: beside it."""
-        return self.path.with_name(f".{self.path.name[:80]}.{sha256[:16]}.weft.incomplete")
+        """Where its bytes wait until all are there: beside it. Of a long name the start will do."""
+        start = os.fsencode(self.path.name)[:80].decode("utf-8", "ignore")
+        return self.path.with_name(f".{start}.{sha256[:16]}.weft.incomplete")
 
     @contextlib.contextmanager
     def locked(self, sha256: str) -> Iterator[None]:

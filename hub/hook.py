@@ -40,26 +40,35 @@ def enable() -> None:
     True
     >>> hub.disable()
     """
+    global _installed
     with _lock:
         current = _current_factory()
-        if not (isinstance(current, _Hook) and current.on):
-            huggingface_hub.set_client_factory(_Hook(current))
-            forget_what_hides_originals()
+        if isinstance(current, _Hook) and current.on:
+            return
+        if _installed is not None:  # it was replaced, or wrapped in another factory: in either case this one takes over
+            _installed.on = False
+        _installed = _Hook(current)
+        huggingface_hub.set_client_factory(_installed)
+        forget_what_hides_originals()
 
 
 def disable() -> None:
-    """Put back the client factory that was there before :func:`enable`. No error if there is nothing to disable."""
+    """Put back the client factory that was there before :func:`enable`. No error if there is nothing to disable.
+
+    Where another factory was put around the hook meanwhile, that one stays, and the hook in it does nothing any more.
+    """
     with _lock:
         current = _current_factory()
+        if _installed is not None:
+            _installed.on = False
         if isinstance(current, _Hook):
             current.on = False
             huggingface_hub.set_client_factory(current.wrapped)
 
 
 def is_enabled() -> bool:
-    """Whether downloads of this process go through the hook."""
-    current = _current_factory()
-    return isinstance(current, _Hook) and current.on
+    """Whether downloads of this process go through the hook, as far as one can tell."""
+    return _installed is not None and _installed.on
 
 
 @contextmanager
@@ -82,20 +91,16 @@ class _Hook:
 
     def __call__(self) -> httpx.Client:
         client = self.wrapped()
-        return hooked(client) if self.on else client
-
-
-def hooked(client: httpx.Client) -> httpx.Client:
-    """A client that sends through another and answers for originals."""
-    return _HookedClient(client)
+        return _HookedClient(client, lambda: self.on) if self.on else client
 
 
 class _HookedClient(httpx.Client):
     """Builds requests, follows redirects and keeps cookies as the wrapped client would, which does all the rest."""
 
-    def __init__(self, wrapped: httpx.Client) -> None:
+    def __init__(self, wrapped: httpx.Client, on: Callable[[], bool]) -> None:
         self._wrapped = wrapped
         super().__init__(
+            auth=wrapped.auth,
             headers=wrapped.headers,
             params=wrapped.params,
             cookies=wrapped.cookies,
@@ -103,8 +108,8 @@ class _HookedClient(httpx.Client):
             follow_redirects=wrapped.follow_redirects,
             max_redirects=wrapped.max_redirects,
             base_url=wrapped.base_url,
-            transport=WeftTransport(wrapped, markers=True),
-            trust_env=False,  # proxies and .netrc are the wrapped client's, if it wants them
+            transport=WeftTransport(wrapped, markers=True, on=on),  # so proxies are those of the wrapped client
+            trust_env=wrapped.trust_env,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -120,3 +125,4 @@ def _current_factory() -> Factory:
 
 
 _lock = threading.Lock()
+_installed: _Hook | None = None

@@ -16,7 +16,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS, build_hf_headers, filter_repo_objects
 
 import codec
-from hub.cache import checked_name
+from hub.cache import checked_commit, checked_name
 from hub.remote import RemoteFile
 from hub.transport import as_is
 
@@ -149,7 +149,8 @@ class SourceRepo:
         self.headers = build_hf_headers(token=token, library_name="weft", library_version=codec.__version__)
         self._api = HfApi(endpoint, token=token)
         with as_is():
-            self.commit = str(self._api.repo_info(self.repo_id, repo_type=repo_type, revision=revision or None).sha)
+            found = self._api.repo_info(self.repo_id, repo_type=repo_type, revision=revision or None)
+            self.commit = checked_commit(found.sha)
 
     def offers(self) -> list[Offer]:
         """Every file."""

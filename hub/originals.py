@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urljoin
 
 import httpx2 as httpx
@@ -94,9 +95,10 @@ class Originals:
 
     def find(
         self, url: str, compressed: str, pinned: Callable[[str], str], headers: Mapping[str, str]
-    ) -> Original | httpx.Response | None:
+    ) -> Original | httpx.Response | Literal[False] | None:
         """The original that should be at ``url``, if there is a weft file at ``compressed``: one request, or three when
-        it is new. ``pinned`` gives the URL of the weft file at a commit. A response if the Hub asks to come again.
+        it is new. ``pinned`` gives the URL of the weft file at a commit. None if there is no such file; False if there
+        is one, but none of ours; a response if the Hub asks to come again. Raises what reading its ends raises.
         """
         passed = {name: headers[name] for name in PASSED_ON if name in headers}
         head = self._head(compressed, passed)
@@ -105,8 +107,10 @@ class Originals:
         commit = head.headers.get(COMMIT)
         if head.status_code in BUSY:  # not to be taken for "there is none"
             return head
-        if head.status_code >= 400 or not etag or not size.isdigit() or commit is None:
+        if head.status_code >= 400 or not etag or not size.isdigit():
             return None
+        if commit is None or not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+            return False
         refresh = head.links.get("xet-auth", {}).get("url") or head.headers.get("X-Xet-Refresh-Route")
         xet = (
             XetAddress(head.headers[XET_HASH], urljoin(compressed, refresh))
@@ -114,8 +118,9 @@ class Originals:
             else None
         )
         found = self.describe(etag, int(size), pinned(commit), commit, passed, xet)
-        if found is not None:
-            self.remember(url, headers, found)
+        if found is None:
+            return False
+        self.remember(url, headers, found)
         return found
 
     def describe(
@@ -142,7 +147,7 @@ class Originals:
         try:
             with codec.open_original(source) as file:
                 return source.known, file.size, file.sha256
-        except codec.CodecError:  # named like one of ours, and is not: the client is told what the Hub says
+        except codec.NotWeftError:  # named like one of ours, and is not: the client is told what the Hub says
             return {}, 0, ""
 
     def _head(self, url: str, headers: Mapping[str, str]) -> httpx.Response:

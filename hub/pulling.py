@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers, filter_repo_objects
 
 import codec
 from hub.ahead import Ahead
-from hub.cache import CachePlace, FolderPlace, cache_folder, checked_name, note_commit
+from hub.cache import CachePlace, FolderPlace, cache_folder, checked_commit, checked_name, note_commit
 from hub.digest import hashing
 from hub.remote import RemoteFile, XetAddress
 from hub.transport import as_is
@@ -127,16 +127,23 @@ class _Pull:
         """Find out what there is, and what of it is wanted."""
         api = HfApi(self.endpoint, token=self.token, library_name="weft", library_version=codec.__version__)
         with as_is():
-            self.commit = str(api.repo_info(self.repo_id, repo_type=self.repo_type, revision=revision).sha)
+            self.commit = checked_commit(api.repo_info(self.repo_id, repo_type=self.repo_type, revision=revision).sha)
             tree = api.list_repo_tree(self.repo_id, recursive=True, revision=self.commit, repo_type=self.repo_type)
             self.entries = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
         names = dict.fromkeys(path.removesuffix(SUFFIX) or path for path in self.entries)
-        patterns = [[p.removesuffix(SUFFIX) for p in _listed(given)] for given in (include, exclude)]
-        self.names = list(
-            filter_repo_objects(names, allow_patterns=patterns[0] or None, ignore_patterns=patterns[1] or None)
-        )
+        self.names = [name for name in names if self._wanted(name, _listed(include), _listed(exclude))]
         for name in self.names:
             checked_name(name)
+        # a file can't be where another one wants a folder
+        folders = {str(parent) for name in self.names for parent in PurePosixPath(name).parents}
+        if both := sorted(folders.intersection(self.names)):
+            raise codec.CodecError(f"{self.repo_id}: {both[0]} is to be a file and a folder; choose with exclude")
+
+    def _wanted(self, name: str, include: list[str], exclude: list[str]) -> bool:
+        """Whether patterns name a file, by its own name or by that of its weft file."""
+        both = [path for path in (name, name + SUFFIX) if path in self.entries or path == name]
+        taken = not include or any(filter_repo_objects(both, allow_patterns=include))
+        return taken and len(list(filter_repo_objects(both, ignore_patterns=exclude))) == len(both)
 
     def folder(self) -> Path:
         """Where the files go."""
@@ -155,14 +162,15 @@ class _Pull:
 
         # the large ones first: at the end nobody should wait for one that was begun last
         names = sorted(self.names, key=lambda name: -self._stored(name))
-        with ThreadPoolExecutor(min(AT_ONCE, len(names)) or 1) as pool:
-            futures = [pool.submit(one, name) for name in names]
-            try:
-                wait(futures)
-            except BaseException:
-                self.stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        pool = ThreadPoolExecutor(min(AT_ONCE, len(names)) or 1, thread_name_prefix="weft-pull")
+        futures = [pool.submit(one, name) for name in names]
+        try:
+            wait(futures)
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:  # after an interrupt nobody waits for a download that looks at nothing
+            pool.shutdown(wait=not self.stop.is_set(), cancel_futures=True)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]

@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2 as httpx
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.hf_api import RepoFile
 
 import codec
-from hub.card import with_section
+from hub import remote
+from hub.cache import checked_commit
+from hub.card import check_card, with_section
 from hub.offers import LocalFile, Offer, SourceRepo, is_for_compression, offers_of_path
 from hub.originals import Originals
 from hub.transport import as_is
@@ -29,6 +37,8 @@ HELD: Final = 10_000_000
 #: What was uploaded is committed when it is this much, so that a push that is killed loses little.
 COMMIT_BYTES: Final = 4 << 30
 COMMIT_FILES: Final = 16
+#: Attempts to commit.
+TRIES: Final = 4
 CARD: Final = "README.md"
 
 #: Called with (name, bytes done, bytes in all) of each file as it is compressed.
@@ -37,7 +47,8 @@ PushProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class PushedFile:
-    """One file. ``action``: "compressed", "copied" if it is as it was, "skipped" if the repo has it already.
+    """One file. ``action``: "compressed"; "copied" if it is as it was; "extended": the model card, with a section more;
+    "skipped" if the repo has it already.
 
     ``stored_bytes`` is what the repo holds of it; with ``dry_run``, an estimate of that.
     """
@@ -154,7 +165,7 @@ class _Push:
             self.api.preupload_lfs_files(additions=[CommitOperationAdd(CARD, b"#")], **self.repo)
         try:
             with as_is():
-                self.at = str(self.api.repo_info(repo_id, repo_type=repo_type, revision=revision).sha)
+                self.at = checked_commit(self.api.repo_info(repo_id, repo_type=repo_type, revision=revision).sha)
                 tree = self.api.list_repo_tree(repo_id, recursive=True, revision=self.at, repo_type=repo_type)
                 self.there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
         except (
@@ -196,16 +207,18 @@ class _Push:
     def uploads(self, offers: list[Offer], room: Path) -> Iterator[PushedFile]:
         """Do it."""
         weights = [offer for offer in offers if is_for_compression(offer)]
+        card = next((offer for offer in offers if offer.name == CARD), None)
+        content = self.card(card, room) if weights or card is not None else b""
+        check_card(content)
         for offer in weights:
             yield self.upload(offer, room)
-            if self.pending >= COMMIT_BYTES or len(self.operations) >= COMMIT_FILES:
-                self.send(f"Add {self.operations[0].path_in_repo} and more")
+            self.send_if_much(f"Add {offer.name} and more")
         for offer in offers:
             if not is_for_compression(offer) and offer.name != CARD:
                 yield self.copy(offer, room)
-        card = next((offer for offer in offers if offer.name == CARD), None)
+                self.send_if_much(f"Add {offer.name} and more")
         if weights or card is not None:
-            yield self.write_card(card, room, section=bool(weights))
+            yield self.write_card(content, section=bool(weights))
         if self.operations:
             self.send("Upload model compressed with weft")
 
@@ -213,7 +226,8 @@ class _Push:
         """Compress one file and upload it, if the repo does not have it."""
         if (stored := self.has_compressed(offer)) is not None:
             return PushedFile(offer.name, "skipped", offer.size, stored)
-        target = room / (offer.name.rpartition("/")[2][-80:] + SUFFIX)  # a name that progress bars show
+        base = os.fsencode(offer.name.rpartition("/")[2])[-80:].decode("utf-8", "ignore")
+        target = room / (base + SUFFIX)  # a name that progress bars show
 
         def show(done: int, total: int | None) -> None:
             if self.progress is not None:
@@ -235,7 +249,13 @@ class _Push:
             target.unlink(missing_ok=True)
         stored = report.stored_bytes
         if self.keep_originals:
-            self.add(offer.name, offer.local(room))
+            path = offer.local(room)
+            try:
+                if self.add(offer.name, path) != report.sha256:
+                    raise codec.SourceChangedError(f"{offer.name}: changed while it was uploaded; push it again")
+            finally:
+                if room in path.parents:
+                    path.unlink()
             stored += offer.size
         elif offer.name in self.there:
             self.delete(offer.name)
@@ -255,46 +275,77 @@ class _Push:
             self.delete(offer.name + SUFFIX)
         return PushedFile(offer.name, "copied", offer.size, offer.size)
 
-    def add(self, name: str, path: Path) -> None:
-        """Upload a file, to be committed later; the path may go afterwards."""
+    def add(self, name: str, path: Path) -> str:
+        """Upload a file, to be committed later; the path may go afterwards. SHA-256 of what was uploaded."""
         content = path.read_bytes() if path.stat().st_size <= HELD else str(path)
         operation = CommitOperationAdd(name, content)
         self.api.preupload_lfs_files(additions=[operation], **self.repo)
         self.operations.append(operation)
         self.pending += path.stat().st_size
+        return operation.upload_info.sha256.hex()
 
     def delete(self, name: str) -> None:
         """Have the repo forget a file that another one replaces."""
         self.operations.append(CommitOperationDelete(name, is_folder=False))
         self.deleted.append(name)
 
-    def write_card(self, offer: Offer | None, room: Path, *, section: bool) -> PushedFile:
+    def write_card(self, card: bytes, *, section: bool) -> PushedFile:
         """The model card, with the section that says how to load what is compressed, if anything is."""
-        text = self.card(offer, room)
-        content = (with_section(text, self.repo["repo_id"]) if section else text).encode()
+        content = with_section(card, self.repo["repo_id"], self.repo["repo_type"]) if section else card
         entry = self.there.get(CARD)
-        same = (
-            entry is not None and entry.lfs is None and entry.size == len(content) and entry.blob_id == _git_id(content)
-        )
+        same = entry is not None and entry.size == len(content) and entry.blob_id == _git_id(content)
         if not same:
             self.operations.append(CommitOperationAdd(CARD, content))
-        return PushedFile(CARD, "skipped" if same else "copied", len(content), len(content))
+        action = "skipped" if same else "copied" if content == card else "extended"
+        return PushedFile(CARD, action, len(content), len(content))
 
-    def card(self, offer: Offer | None, room: Path) -> str:
+    def card(self, offer: Offer | None, room: Path) -> bytes:
         """The model card as it is now: that of the folder, or else of the repo."""
         if offer is not None:
-            return offer.local(room).read_text(encoding="utf-8")
+            return offer.local(room).read_bytes()
         if CARD not in self.there:
-            return ""
-        path = self.api.hf_hub_download(filename=CARD, local_dir=room, **self.repo)
-        return Path(path).read_text(encoding="utf-8")
+            return b""
+        return Path(self.api.hf_hub_download(filename=CARD, local_dir=room, **self.repo)).read_bytes()
+
+    def send_if_much(self, message: str) -> None:
+        """Commit what was uploaded, if losing it would cost much."""
+        if self.pending >= COMMIT_BYTES or len(self.operations) >= COMMIT_FILES:
+            self.send(message)
 
     def send(self, message: str) -> None:
-        """Commit what was uploaded."""
-        with as_is():
-            done = self.api.create_commit(operations=self.operations, commit_message=message, **self.repo)
-        self.commit = done.oid
+        """Commit what was uploaded. Where the connection breaks, look whether it arrived, and else send it again."""
+        for tried in range(TRIES):
+            try:
+                with as_is():
+                    done = self.api.create_commit(operations=self.operations, commit_message=message, **self.repo)
+                self.commit = self.at = done.oid
+                break
+            except (httpx.TransportError, HfHubHTTPError) as error:
+                status = error.response.status_code if isinstance(error, HfHubHTTPError) else 503
+                if tried == TRIES - 1 or (status < 500 and status != 429):
+                    raise
+            time.sleep(remote.FIRST_WAIT * 4**tried)
+            if (head := self.head()) != self.at and self.arrived(head):
+                self.commit = self.at = head
+                break
         self.operations, self.pending = [], 0
+
+    def head(self) -> str:
+        """The commit that the branch is at."""
+        with as_is():
+            return checked_commit(self.api.repo_info(**self.repo).sha)
+
+    def arrived(self, commit: str) -> bool:
+        """Whether a commit has what was to be added."""
+        added = {o.path_in_repo: o.upload_info for o in self.operations if isinstance(o, CommitOperationAdd)}
+        with as_is():
+            found = self.api.get_paths_info(
+                self.repo["repo_id"], list(added), repo_type=self.repo["repo_type"], revision=commit
+            )
+        there = {e.path: (e.size, e.lfs.sha256 if e.lfs else None) for e in found if isinstance(e, RepoFile)}
+        return all(
+            there.get(path) in ((info.size, info.sha256.hex()), (info.size, None)) for path, info in added.items()
+        )
 
 
 def _git_id(content: bytes) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from hub.urls import SUFFIX
+from hub.urls import SUFFIX, may_be_compressed
 
 #: Weft files of one listing that are looked into at the same time.
 AT_ONCE: Final = 8
@@ -18,13 +18,14 @@ AT_ONCE: Final = 8
 Describe = Callable[[dict[str, Any]], tuple[int, str] | None]
 
 
-def tree(entries: list[Any], describe: Describe, asked: set[str] | None = None) -> list[Any]:
+def tree(entries: list[Any], describe: Describe, asked: set[str] | None = None, *, both: bool = False) -> list[Any]:
     """Entries of a tree or paths-info answer. ``asked``: the paths that the client wanted, if it named them.
 
     Where X.weft is listed and X is not, X takes its place. Where both are, X.weft is left out: they hold the same.
+    ``both``: X.weft stays in any case, for who looks it up by its name in a listing of its folder, as HfFileSystem.
     """
     files = {e["path"]: e for e in entries if isinstance(e, dict) and isinstance(e.get("path"), str)}
-    weft = [e for path, e in files.items() if path.endswith(SUFFIX) and e.get("type") == "file"]
+    weft = [e for path, e in files.items() if _is_weft(path) and e.get("type") == "file"]
     wanted = [e for e in weft if (name := _name(e)) not in files and (asked is None or name in asked)]
     described: dict[str, tuple[int, str] | None] = {}
     if wanted:
@@ -39,7 +40,8 @@ def tree(entries: list[Any], describe: Describe, asked: set[str] | None = None) 
         found = described.get(path)  # type: ignore[arg-type]
         if found is not None:
             out.append(_entry(entry, *found))
-        if (asked is not None and path in asked) or (found is None and _name(entry) not in files and asked is None):
+        unlike = found is None and _name(entry) not in files
+        if path in asked if asked is not None else both or unlike:
             out.append(entry)
     return out
 
@@ -56,9 +58,9 @@ def info(described: Any, describe: Describe) -> Any:
     else:
         names = {e["path"] for e in entries}
         changed = [
-            {**e, "path": _name(e)} if str(e["path"]).endswith(SUFFIX) and _name(e) not in names else e
+            {**e, "path": _name(e)} if _is_weft(e["path"]) else e
             for e in entries
-            if not (str(e["path"]).endswith(SUFFIX) and _name(e) in names)
+            if not (_is_weft(e["path"]) and _name(e) in names)
         ]
     return {**described, "siblings": [_sibling(e) for e in changed]}
 
@@ -70,6 +72,11 @@ def _sibling(entry: dict[str, Any]) -> dict[str, Any]:
     if isinstance(lfs := entry.get("lfs"), dict) and "oid" in lfs and "blobId" in entry:
         rest["lfs"] = {"sha256": lfs["oid"], "size": lfs["size"], "pointerSize": lfs["pointerSize"]}
     return rest
+
+
+def _is_weft(path: object) -> bool:
+    """Whether a path is one of a weft file whose original is offered in its place."""
+    return isinstance(path, str) and path.endswith(SUFFIX) and may_be_compressed(path.removesuffix(SUFFIX))
 
 
 def _name(entry: dict[str, Any]) -> str:

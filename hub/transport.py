@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -47,15 +47,24 @@ class WeftTransport(httpx.BaseTransport):
     A file that the Hub knows costs no request more than without; one that it does not know costs one, for the weft file
     beside it. Listings cost two small ones for each weft file that was not seen before, since the Hub knows neither the
     size nor the SHA-256 of its original. ``markers``: keep those of the standard cache right (see hub.markers).
+    ``memory``: what was found a moment ago, by the same caller, is not looked for again. While ``on()`` is false,
+    everything is passed on.
     """
 
-    def __init__(self, client: httpx.Client, *, markers: bool = False) -> None:
-        self._client, self._markers = client, markers
+    def __init__(
+        self,
+        client: httpx.Client,
+        *,
+        markers: bool = False,
+        memory: bool = True,
+        on: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._client, self._markers, self._memory, self._on = client, markers, memory, on
         self._originals = Originals(lambda: client)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
-        if _as_is.get():
+        if _as_is.get() or not self._on():
             return self._send(request)
         target = request.url.raw_path.decode("ascii")
         if request.method in ("GET", "HEAD"):
@@ -73,12 +82,15 @@ class WeftTransport(httpx.BaseTransport):
         self._client.close()
 
     def _send(self, request: httpx.Request) -> httpx.Response:
-        return self._client.send(request, stream=True, follow_redirects=False)
+        # a redirect, and who may be told a password behind it, is the business of the client around this one
+        return self._client.send(request, stream=True, auth=None, follow_redirects=False)
 
     def _file(self, request: httpx.Request) -> httpx.Response:
         url, address = str(request.url), file_address(request.url.raw_path.decode("ascii"))
         assert address is not None
-        found: Original | httpx.Response | None = self._originals.recent(url, address, request.headers)
+        found: Original | httpx.Response | bool | None = None
+        if self._memory and request.method == "GET":
+            found = self._originals.recent(url, address, request.headers)
         if found is None:
             response = self._send(request)
             # some servers say of a file that is missing that the repo is
@@ -88,12 +100,13 @@ class WeftTransport(httpx.BaseTransport):
             found = self._originals.find(
                 url, _on(request, beside), lambda commit: _on(request, beside.at(commit)), request.headers
             )
-            if found is None:
-                if self._markers and (commit := response.headers.get(COMMIT)):
+            if not isinstance(found, (Original, httpx.Response)):
+                if found is None and self._markers and (commit := response.headers.get(COMMIT)):
                     markers.note_absent(address.repo, commit, unquote(beside.path))
                 return response
             response.close()
-        if isinstance(found, httpx.Response):
+        if not isinstance(found, Original):
+            assert isinstance(found, httpx.Response)
             return found
         if self._markers:
             markers.forget(address.repo, found.commit, unquote(address.path))
@@ -108,8 +121,11 @@ class WeftTransport(httpx.BaseTransport):
             return response
         found = response.json()
         describe = self._describer(request, response, listing, found)
-        change = rewrite.tree if listing.what == "tree" else rewrite.info
-        return _with_json(response, change(found, describe))
+        if listing.what != "tree":
+            return _with_json(response, rewrite.info(found, describe))
+        # who asks for a whole tree wants all of its files, once each
+        whole = request.url.params.get("recursive", "").lower() in ("true", "1")
+        return _with_json(response, rewrite.tree(found, describe, both=not whole))
 
     def _paths(self, request: httpx.Request, listing: ListingAddress) -> httpx.Response:
         body, kind = request.read(), request.headers.get("Content-Type", "")
@@ -196,7 +212,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """The range (begin, end) that a Range header asks for. None if it asks for everything, or for several ranges, which
     a server may answer with everything. An empty range is one that can't be given.
     """
-    asked = re.fullmatch(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", header or "")
+    asked = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", header or "")
     if asked is None or not (asked[1] or asked[2]):
         return None
     if not asked[1]:

@@ -33,6 +33,14 @@ _WHAT_TO_DO: Final = {
 }
 
 
+#: What "elsewhere" means to commands that have no -o.
+_ELSEWHERE: Final = {
+    "push": "name a folder with more room in TMPDIR",
+    "pull": "name another place with --local-dir, or in HF_HOME",
+    "serve": "name another place with --cache-dir",
+}
+
+
 class UsageError(Exception):
     """The arguments make no sense together, or not with what is on the disk."""
 
@@ -48,8 +56,13 @@ def is_about_writing(error: BaseException) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
-def explain(error: BaseException, where: object) -> tuple[int, str]:
+def explain(error: BaseException, where: object, command: str = "") -> tuple[int, str]:
     """The exit code for an error, and the line that says what, where and what to do."""
+    code, line = _explained(error, where)
+    return code, line.replace("write elsewhere with -o", _ELSEWHERE.get(command, "write elsewhere with -o"))
+
+
+def _explained(error: BaseException, where: object) -> tuple[int, str]:
     match error:
         case UsageError():
             return BAD_USAGE, printable(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def _say_pushed(console: Console, meters: _Meters, file: PushedFile, *, dry_run:
         sizes = f"{size(file.original_bytes)} => {about}{size(file.stored_bytes)}"
         console.note(f"{printable(file.name)} : {ratio}   ({sizes})")
     else:
-        what = {"copied": "unchanged", "skipped": "already there"}[file.action]
+        what = {"copied": "unchanged", "skipped": "already there", "extended": "with a section on loading"}[file.action]
         console.note(f"{printable(file.name)} : {what}   ({size(file.original_bytes)})")
 
 
@@ -130,16 +131,19 @@ def serve(options: argparse.Namespace) -> int:
         if options.folder is None:
             console.note(f"for clients of the Hub: export HF_ENDPOINT={url}")
 
-    hub.serve(
-        options.upstream,
-        options.folder,
-        host=options.host,
-        port=options.port,
-        cache_dir=options.cache_dir,
-        cache_bytes=options.cache_size,
-        verbose=options.verbose,
-        ready=ready,
-    )
+    try:
+        hub.serve(
+            options.upstream,
+            options.folder,
+            host=options.host,
+            port=options.port,
+            cache_dir=options.cache_dir,
+            cache_bytes=options.cache_size,
+            verbose=options.verbose,
+            ready=ready,
+        )
+    except ValueError as error:
+        raise UsageError(f"serve: {re.sub('//[^/@]*@', '//...@', str(error))}") from None
     return DONE
 
 

@@ -71,14 +71,15 @@ def _collect_little() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    where, code, as_json = "", 0, False
+    where, code, as_json, command = "", 0, False, ""
     _never_refuse_a_name()
     try:
         try:
             options = parse(arguments)
             where = getattr(options, "repo", getattr(options, "path", ""))
             as_json = getattr(options, "json", False)
-            code = COMMANDS[options.command](options)
+            command = options.command
+            code = COMMANDS[command](options)
         except SystemExit as after_help:
             code = int(after_help.code or 0)
         if code == 0 and sys.stdout is not None:
@@ -86,7 +87,7 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one line
-        code, line = explain(error, where)
+        code, line = explain(error, where, command)
         _say(f"codec: {line}")
         if as_json and code != BAD_USAGE:
             record = {"path": where, "error": line, "exit_code": code, **damage_of(error)}

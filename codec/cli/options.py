@@ -37,7 +37,7 @@ def port(text: str) -> int:
 
 def byte_count(text: str) -> int:
     """Bytes, in powers of 1000: "50G"."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?", text)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"expected a size as in 50G, not {text!r}")
     return int(float(found[1]) * 1000 ** ("kMGT".find(found[2]) + 1 if found[2] else 0))

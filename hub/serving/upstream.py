@@ -36,7 +36,7 @@ class UpstreamApp(App):
         super().__init__(log)
         self._upstream, self._store, self.bound = Upstream(upstream), store, bound
         self._client = UpstreamClient()
-        self._transport = WeftTransport(self._client)
+        self._transport = WeftTransport(self._client, memory=False)
 
     def close(self) -> None:
         """Close all connections, and remove what is unfinished."""

@@ -20,15 +20,22 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class _WatchedImport(MetaPathFinder):
-    """Finds huggingface_hub where it is, and has the hook turned on once it is imported."""
+    """Finds huggingface_hub where it is, and has the hook turned on once it is imported. (Who looks for it may not
+    import it, so this one stays.)
+    """
+
+    _looking = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "huggingface_hub" or self not in sys.meta_path:
+        if name != "huggingface_hub" or self._looking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = False
         if spec is not None and spec.loader is not None:
             spec.loader = _ThenEnable(spec.loader)
         return spec
@@ -46,10 +53,14 @@ class _ThenEnable(Loader):
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _WatchedImport)]
         self._loader.exec_module(module)
         try:
-            if not _is_ours(importlib.util.find_spec("hub")):
-                raise ImportError("another module named hub stands in the way of weft's")
+            spec = importlib.util.find_spec("hub")
+            if spec is None:
+                raise ImportError(f"weft is not installed for {sys.executable}")
+            if not _is_ours(spec):
+                raise ImportError(f"{spec.origin or 'a folder'} is named hub, too, and found before weft's; rename it")
             import hub
 
             hub.enable()
@@ -57,10 +68,10 @@ class _ThenEnable(Loader):
             print(f"codec run: the download hook is off: {error}", file=sys.stderr)  # noqa: T201
 
 
-def _is_ours(spec: ModuleSpec | None) -> bool:
+def _is_ours(spec: ModuleSpec) -> bool:
     """Whether what this Python would import is the package that this file belongs to, or another install of it."""
-    folders = spec.submodule_search_locations if spec is not None else None
-    return any(os.path.isfile(os.path.join(folder, "startup", "sitecustomize.py")) for folder in folders or ())
+    folders = spec.submodule_search_locations or ()
+    return any(os.path.isfile(os.path.join(folder, "startup", "sitecustomize.py")) for folder in folders)
 
 
 def _run_the_next_one() -> None:

@@ -110,6 +110,14 @@ def test_a_program_with_the_hook_on(server: HubServer, codec_of: Command, tmp_pa
     assert ran.returncode == 1 and b"EntryNotFound" in ran.stderr
 
 
+def test_who_looks_for_huggingface_hub_first_gets_the_hook_too(codec_of: Command) -> None:
+    script = (
+        "import importlib.util as u; assert u.find_spec('huggingface_hub'); import huggingface_hub, hub, sys;"
+        "print(hub.is_enabled(), [f for f in sys.meta_path if 'Watched' in type(f).__name__])"
+    )
+    assert codec_of("run", "--", sys.executable, "-c", script) == (0, "True []\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -122,6 +130,9 @@ def test_a_program_with_the_hook_on(server: HubServer, codec_of: Command, tmp_pa
         (["push", "org/m", "FOLDER", "reader"], 3, "write access"),
         (["push", "org/m", "FOLDER", "stranger"], 3, "token"),
         (["push", "org/m", "nowhere"], 3, "nowhere: no such file"),
+        (["inspect", "nosuch://x"], 3, "nosuch://x: no URL that can be read here"),
+        (["serve", "--upstream", "http://user:word@nowhere", "--port", "0"], 2, "serve: "),
+        (["serve", "--upstream", "ftp://x", "--port", "0"], 2, "serve: "),
         (["run", "--", "no-such-program"], 3, "no-such-program: no such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -145,5 +156,5 @@ def test_errors_are_one_line(
     if environment:
         given.pop()
     said = codec_of(*given, **environment)
-    assert said.code == code and said.out == "" and says in said.err
+    assert said.code == code and said.out == "" and says in said.err and "word@" not in said.err
     assert said.err.startswith("codec: ") and said.err.count("\n") == 1 and "Traceback" not in said.err

@@ -116,7 +116,12 @@ def test_listings_describe_originals(server: HubServer) -> None:
 
 def test_a_file_system(server: HubServer) -> None:
     fs = HfFileSystem(endpoint=server.url, skip_instance_cache=True)
-    assert sorted(fs.ls("org/m", detail=False)) == ["org/m/config.json", f"org/m/{NAME}", "org/m/sub"]
+    # a listing of a folder keeps the weft file: HfFileSystem looks up in it what it is asked for by name
+    assert sorted(fs.ls("org/m", detail=False)) == [
+        "org/m/config.json", f"org/m/{NAME}", f"org/m/{NAME}.weft", "org/m/sub",
+    ]  # fmt: skip
+    with fs.open(f"org/m/{NAME}.weft", "rb", cache_type="none") as file, codec.safe_open(file) as tensors:
+        assert tensors.keys() == ["layers.0.weight", "layers.1.weight"]
     assert fs.info(f"org/m/{NAME}")["size"] == len(MODEL)
     with fs.open(f"org/m/{NAME}", "rb", block_size=1 << 16) as file:
         file.seek(200_000)
@@ -247,6 +252,70 @@ def test_what_is_only_called_weft_stays_what_it_is(server: HubServer, tmp_path: 
     for name in ("x.bin", "y.bin"):
         with pytest.raises(EntryNotFoundError):
             hf_hub_download("org/odd", name, cache_dir=tmp_path / "c", endpoint=server.url)
+
+
+def test_names_that_are_no_weights_are_left_alone(server: HubServer, tmp_path: Path) -> None:
+    server.add_repo("org/notes", {"notes.dat.weft": compressed(b"words " * 5000, tmp_path)})
+    folder = Path(snapshot_download("org/notes", cache_dir=tmp_path / "c", endpoint=server.url))
+    assert [p.name for p in folder.iterdir()] == ["notes.dat.weft"]
+
+
+def test_a_branch_that_moves_is_seen(server: HubServer, tmp_path: Path) -> None:
+    first = hf_hub_download("org/m", NAME, cache_dir=tmp_path / "c", endpoint=server.url)
+    other = weights(2)
+    server.commit("org/m", {f"{NAME}.weft": compressed(other, tmp_path)})
+    second = hf_hub_download("org/m", NAME, cache_dir=tmp_path / "c", endpoint=server.url)
+    assert Path(first).read_bytes() == MODEL and Path(second).read_bytes() == other
+
+
+def test_damage_is_not_taken_for_absence(
+    server: HubServer, weft: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "c"))
+    damaged = bytearray(weft)
+    damaged[-60] ^= 1  # in the index
+    server.commit("org/m", {f"{NAME}.weft": bytes(damaged)})
+    with pytest.raises(codec.CodecError):
+        hf_hub_download("org/m", NAME, endpoint=server.url)
+    assert not list((tmp_path / "c").rglob("*.weft"))
+    # what was damaged on the way once is sound the next time
+    server.commit("org/m", {f"{NAME}.weft": weft})
+    server.set_faults(Fault("corrupt", path=r"\.weft$", nth=2, at=65_500))
+    with pytest.raises(codec.CodecError):
+        hf_hub_download("org/m", NAME, endpoint=server.url)
+    assert Path(hf_hub_download("org/m", NAME, endpoint=server.url)).read_bytes() == MODEL
+
+
+def test_a_hook_that_somebody_wrapped_can_be_disabled(server: HubServer, tmp_path: Path) -> None:
+    inner = _http._GLOBAL_CLIENT_FACTORY
+    huggingface_hub.set_client_factory(lambda: inner())
+    try:
+        hub.disable()
+        assert not hub.is_enabled()
+        with pytest.raises(EntryNotFoundError):
+            hf_hub_download("org/m", NAME, cache_dir=tmp_path / "c", endpoint=server.url)
+        hub.enable()
+        assert Path(hf_hub_download("org/m", NAME, cache_dir=tmp_path / "c", endpoint=server.url)).read_bytes() == MODEL
+    finally:
+        hub.disable()
+        huggingface_hub.set_client_factory(_http.default_client_factory)
+
+
+def test_a_password_of_the_client_stays_with_the_hub(make_hub_server: Callable[..., HubServer], weft: bytes) -> None:
+    server = make_hub_server(redirect=True)
+    server.add_repo("org/m", {f"{NAME}.weft": weft})
+    hub.disable()
+    huggingface_hub.set_client_factory(lambda: httpx.Client(auth=("user", "word"), follow_redirects=True))
+    try:
+        hub.enable()
+        url = f"{server.url}/org/m/resolve/main/{NAME}"
+        assert huggingface_hub.get_session().get(f"{url}.weft").content == weft
+        assert huggingface_hub.get_session().get(url).content == MODEL
+        assert {r.authorization for r in server.requests(server="storage")} == {None}
+        assert all(r.authorization for r in server.requests(server="hub", pattern=r"resolve/main"))
+    finally:
+        hub.disable()
+        huggingface_hub.set_client_factory(_http.default_client_factory)
 
 
 def test_both_in_a_repo(server: HubServer, weft: bytes, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import huggingface_hub
 import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
@@ -115,8 +116,10 @@ def test_patterns_mean_the_originals(server: HubServer, tmp_path: Path) -> None:
         ("*.safetensors", None, {NAME}),
         (["*.bin", "*.json"], ["config.json"], {"sub dir/b.bin"}),
         (None, ["*.safetensors.weft"], {"config.json", "sub dir/b.bin"}),
+        ("*.weft", None, {NAME, "sub dir/b.bin"}),
+        (["*.json", "sub dir/b.bin.weft"], "*.txt", {"config.json", "sub dir/b.bin"}),
     ):
-        folder = tmp_path / str(include)
+        folder = tmp_path / str(len(str(include)))
         report = pulled(server, folder, include=include, exclude=exclude)
         assert {f.name for f in report.files} == expected == files_below(Path(report.folder))
 
@@ -257,6 +260,36 @@ def test_names_that_lead_out(server: HubServer, weft: bytes, tmp_path: Path, pat
     with pytest.raises(codec.CodecError, match="no name for a file"):
         hub.pull("org/evil", local_dir=tmp_path / "d" / "e", endpoint=server.url)
     assert not list(tmp_path.glob("**/x*"))
+
+
+@pytest.mark.parametrize("sha", ["../../../../victim", "", None, "x" * 40, "A" * 40])
+def test_a_commit_that_leads_out(server: HubServer, tmp_path: Path, sha: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = huggingface_hub.HfApi.repo_info
+
+    def lied(*args: Any, **options: Any) -> Any:
+        found = told(*args, **options)
+        found.sha = sha
+        return found
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", lied)
+    with pytest.raises(hub.EndpointError, match="commit"):
+        pulled(server, tmp_path / "a" / "b")
+    assert not (tmp_path / "victim").exists() and not (tmp_path / "a").exists()
+
+
+def test_a_file_and_a_folder_of_one_name(server: HubServer, weft: bytes, tmp_path: Path) -> None:
+    server.add_repo("org/odd", {"a.bin.weft": weft, "a.bin/x.txt": "x"})
+    with pytest.raises(codec.CodecError, match="file and a folder"):
+        pulled(server, tmp_path / "c", "org/odd")
+    assert [f.name for f in pulled(server, tmp_path / "c", "org/odd", exclude="a.bin/*").files] == ["a.bin"]
+
+
+def test_a_long_name(make_hub_server: Callable[..., HubServer], weft: bytes, tmp_path: Path) -> None:
+    server = make_hub_server()
+    name = "模" * 78 + ".bin"
+    server.add_repo("org/long", {f"{name}.weft": weft})
+    hub.pull("org/long", local_dir=tmp_path / "d", endpoint=server.url)
+    assert (tmp_path / "d" / name).read_bytes() == MODEL
 
 
 def test_no_space(server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

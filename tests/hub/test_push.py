@@ -18,7 +18,7 @@ from hub import pushing, remote
 from hub.card import with_section
 from tests.hub.access import Tokens
 from tests.hub.faults import Fault
-from tests.hub.models import sha256, weights
+from tests.hub.models import weights
 from tests.hub.server import HubServer
 from tests.hub.uploads import Limits
 
@@ -75,7 +75,9 @@ def test_a_folder(make_hub_server: Callable[..., HubServer], folder: Path, tmp_p
     assert server.file("org/m", "noise.bin") == NOISE and server.file("org/m", "empty.txt") == b""
     assert server.file("org/m", "model.safetensors.index.json") == INDEX.encode()
     card = server.file("org/m", "README.md").decode()
-    assert card.startswith(CARD) and "codec pull org/m" in card and card == with_section(CARD, "org/m")
+    assert (
+        card.startswith(CARD) and "codec pull org/m" in card and card == with_section(CARD.encode(), "org/m").decode()
+    )
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     assert report.stored_bytes < 0.8 * report.original_bytes
     back = hub.pull("org/m", local_dir=tmp_path / "back", endpoint=server.url)
@@ -174,7 +176,7 @@ def test_a_twin_of_a_repo(make_hub_server: Callable[..., HubServer], tmp_path: P
     report = pushed(server, None, "org/twin", from_repo="org/source@main")
     assert listed(server, "org/twin") == UNCHANGED | {f"{NAME}.weft", "sub dir/b.bin.weft"}
     assert codec.decompress(server.file("org/twin", f"{NAME}.weft")) == MODEL
-    assert server.file("org/twin", "README.md").decode() == with_section(CARD, "org/twin")
+    assert server.file("org/twin", "README.md").decode() == with_section(CARD.encode(), "org/twin").decode()
     assert {f.name for f in report.files if f.action == "compressed"} == {NAME, "sub dir/b.bin"}
     server.reset()
     again = pushed(server, None, "org/twin", from_repo="org/source")
@@ -203,7 +205,7 @@ def test_xet_storage(make_hub_server: Callable[..., HubServer], folder: Path, tm
 
 def test_one_file(hub_server: HubServer, folder: Path) -> None:
     report = pushed(hub_server, folder / NAME)
-    assert [(f.name, f.action) for f in report.files] == [(NAME, "compressed"), ("README.md", "copied")]
+    assert [(f.name, f.action) for f in report.files] == [(NAME, "compressed"), ("README.md", "extended")]
     assert listed(hub_server) == {f"{NAME}.weft", "README.md"}
     assert hub_server.file("org/m", "README.md").decode().startswith("# m\n")
 
@@ -220,9 +222,72 @@ def test_what_makes_no_sense(hub_server: HubServer, folder: Path, tmp_path: Path
     assert hub_server.records() == []
 
 
-def test_the_card_keeps_its_text_and_one_section() -> None:
-    once = with_section(CARD, "org/m")
-    assert with_section(once, "org/m") == once and with_section(once, "org/n").count("weft: begin") == 1
-    edited = once.replace("Text.", "Other text.") + "\nA last word.\n"
-    assert "Other text." in with_section(edited, "org/m") and "A last word." in with_section(edited, "org/m")
-    assert sha256(with_section("", "org/m").encode()) == sha256(with_section("\n", "org/m").encode())
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+def test_the_card_keeps_its_text_and_one_section(line: bytes) -> None:
+    card = CARD.encode().replace(b"\n", line)
+    once = with_section(card, "org/m")
+    assert once.startswith(card) and once.count(b"\n") == once.count(line)
+    assert with_section(once, "org/m") == once and with_section(once, "org/n").count(b"weft: begin") == 1
+    edited = once.replace(b"Text.", b"Other text.") + line + b"A last word." + line
+    assert b"Other text." in with_section(edited, "org/m") and b"A last word." in with_section(edited, "org/m")
+    assert with_section(b"", "org/m") == with_section(b"\n", "org/m").replace(b"\r", b"")
+    assert b"codec pull org/d --repo-type dataset" in with_section(b"", "org/d", "dataset")
+
+
+@pytest.mark.parametrize("card", [b"# Mod\xe8le", b"---\na: [\n---\n# x", b"---\n- a\n- b\n---\n"])
+def test_a_card_that_the_hub_would_refuse_is_found_before_the_work(
+    hub_server: HubServer, folder: Path, card: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "README.md").write_bytes(card)
+    monkeypatch.setattr(codec, "compress_file", None, raising=False)
+    with pytest.raises(codec.CodecError, match=r"README\.md"):
+        pushed(hub_server, folder)
+    assert uploaded(hub_server) == 0
+
+
+def test_a_card_without_weights_goes_up_as_it_is(hub_server: HubServer, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "README.md").write_bytes(b"# T\r\nx\r\n")
+    report = pushed(hub_server, tmp_path / "d")
+    assert hub_server.file("org/m", "README.md") == b"# T\r\nx\r\n" and [f.action for f in report.files] == ["copied"]
+
+
+@pytest.mark.parametrize("kind", ["drop", "reset", "status"])
+def test_a_commit_that_breaks_off_is_sent_again(hub_server: HubServer, folder: Path, kind: str) -> None:
+    hub_server.set_faults(Fault(kind, path="/commit/", method="POST", status=503))
+    report = pushed(hub_server, folder)
+    assert listed(hub_server) == UNCHANGED | {f"{NAME}.weft", "sub dir/b.bin.weft"}
+    repo = hub_server.store.find("org/m")
+    assert repo is not None and sum(hub_server.injected.values()) == 1
+    assert report.commit == HfApi(hub_server.url).repo_info("org/m").sha
+
+
+def test_an_original_that_changes_meanwhile_is_not_kept(
+    hub_server: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = codec.verify_file
+
+    def verified(*args: Any, **options: Any) -> codec.Report:
+        report = verify(*args, **options)
+        (folder / NAME).write_bytes(OTHER)
+        return report
+
+    monkeypatch.setattr(codec, "verify_file", verified, raising=False)
+    with pytest.raises(codec.SourceChangedError):
+        pushed(hub_server, folder, keep_originals=True)
+    assert NAME not in listed(hub_server)
+
+
+def test_a_twin_with_originals_takes_little_room(
+    hub_server: HubServer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub_server.add_repo("org/source", {f"{k}.bin": weights(k, rows=200) for k in range(4)})
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    held: list[int] = []
+    pushed(
+        hub_server, None, "org/twin", from_repo="org/source", keep_originals=True,
+        note=lambda file: held.append(sum(p.stat().st_size for p in room.rglob("*.bin"))),
+    )  # fmt: skip
+    assert max(held) == 0 and list(room.iterdir()) == []
