@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from codec.limits import EMPTY_TENSORS_MAX
-from codec.sources import opaque, safetensors
+from codec.sources import gguf, hdf5, numpy_files, onnx, opaque, safetensors, tflite, torch_legacy, torch_zip
 from codec.sources.segment import At, Look, Peek, RefusedError, Segment
 
 __all__ = ["At", "Look", "Peek", "RefusedError", "Segment", "segments_of"]
@@ -23,6 +23,14 @@ __all__ = ["At", "Look", "Peek", "RefusedError", "Segment", "segments_of"]
 #: Kind -> what finds its tensors, in the order in which they are tried. Each looks at a few bytes first.
 SOURCES: Final[dict[str, Callable[[Look], list[Segment]]]] = {
     "safetensors": lambda look: safetensors.parse(look.peek, look.size),
+    "gguf": gguf.parse,
+    "hdf5": hdf5.parse,
+    "tflite": tflite.parse,
+    "onnx": onnx.parse,
+    "torch": torch_zip.parse,
+    "torch-legacy": torch_legacy.parse,
+    "npy": numpy_files.parse_npy,
+    "npz": numpy_files.parse_npz,
 }
 
 
