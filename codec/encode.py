@@ -210,14 +210,17 @@ class _Coder:
             self.at = int(numbers[kernel.END])
             if p < count:
                 begin = int(numbers[kernel.BEGIN])
-                packed = plain.encode_zstd(pieces[starts[p] : starts[p + 1]], self.plan.planes[p].zstd)
+                way, piece = self.plan.planes[p], pieces[starts[p] : starts[p + 1]]
+                stage, packed = plain.ZSTD, plain.encode_zstd(piece, way.zstd)
+                if way.lzma and len(other := plain.encode_lzma(piece)) < len(packed):
+                    stage, packed = plain.LZMA, other
                 if len(packed) < report[p, 1] + self.table[p, kernel.RAW] * (
                     report[p, 0] == self.table[p, kernel.STAGE]
                 ):
-                    self.bytes[begin] = plain.ZSTD
+                    self.bytes[begin] = stage
                     self.at = begin + 1
                     self.put(packed)
-                    report[p, 0], report[p, 1] = plain.ZSTD, len(packed)
+                    report[p, 0], report[p, 1] = stage, len(packed)
                 p += 1
         for k, plane in enumerate(self.layout.planes):
             self.stored[k] += int(report[k, 1])

@@ -517,6 +517,27 @@ def frames() -> Iterator[Invalid]:
 # ---- 6. Chunk body ------------------------------------------------------------------------------------------------
 
 
+def streams() -> Iterator[Invalid]:
+    def framed(name: str, breaks: str, stream: bytes, size: bytes | None = None) -> Invalid:
+        layout = f"00 {len(TEXT):02x} {len(TEXT):02x} 01 c0 00"
+        size = varint(len(stream)) if size is None else size
+        return Invalid(f"lzma-{name}", f"LZMA: {breaks}", one(TEXT, layout, b"\6" + size + stream))
+
+    sound = w.lzma2(TEXT)
+    yield framed("empty", "a stream of no bytes", b"")
+    yield framed("cut", "a stream that is cut off", sound[:-2])
+    yield framed("no-end", "no end marker", sound[:-1])
+    yield framed("byte-behind", "a byte behind the stream", sound + b"\0")
+    yield framed("two", "two streams", w.lzma2(TEXT[:9]) + w.lzma2(TEXT[9:]))
+    yield framed("less", "a stream of fewer bytes than the plane has", w.lzma2(TEXT[1:]))
+    yield framed("more", "a stream of more bytes", w.lzma2(TEXT + b"?"))
+    yield framed("nonsense", "no stream at all", b"\3" * 12)
+    yield framed(
+        "properties", "other properties than those of the document", bytes.fromhex("e0 0000 0000 ff 00 00 00 00 00")
+    )
+    yield framed("length-beyond", "a length beyond the record", sound, size=varint(len(sound) + 1))
+
+
 def chunks() -> Iterator[Invalid]:
     def wrong(
         name: str, breaks: str, original: bytes, layout: str, body: str | bytes, tail: bytes = b"", error: str = CORRUPT
@@ -855,5 +876,5 @@ def made_spans() -> Iterator[Invalid]:
 
 
 def vectors() -> Iterator[Invalid]:
-    for group in (headers, records, spans, made_spans, tables, payloads, frames, chunks, indexes, trailers):
+    for group in (headers, records, spans, made_spans, tables, payloads, frames, streams, chunks, indexes, trailers):
         yield from group()

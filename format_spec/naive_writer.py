@@ -7,6 +7,7 @@ written that no sensible encoder writes, and, by putting other bytes in place of
 from __future__ import annotations
 
 import hashlib
+import lzma
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,6 +167,11 @@ def huffman(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[in
         mine = range(j * t // 4, (j + 1) * t // 4)
         streams.append(bits_to_bytes("".join(codes[choice[k]][s] for k in mine for s in tiles[k])))
     return b"".join(varint(len(s)) for s in streams) + written_choice(choice, len(tables)) + b"".join(streams)
+
+
+def lzma2(data: bytes) -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "lc": 3, "lp": 0, "pb": 0}]
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
 
 
 def zstd(data: bytes, **options: Any) -> bytes:

@@ -17,6 +17,7 @@ Each either succeeds or raises a FormatError, whatever the bytes. From a shell:
 from __future__ import annotations
 
 import hashlib
+import lzma
 import math
 import sys
 from collections.abc import Callable
@@ -416,7 +417,7 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
         last = p == len(span.planes) - 1
         here = [t for t in range(len(tiles)) if drops[t] <= p]
         sizes = [size_of_tile(tiles[t], plane.bits) for t in here]
-        data = Cursor(read_stage(body, range(5), sizes, plane))
+        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6), sizes, plane))
         for t, size in zip(here, sizes, strict=True):
             for i, v in enumerate(unpack(data.take(size), tiles[t], plane.bits), t * span.tile):
                 check(not (last and v and i in escapes), "an escape whose v in the last plane is not 0")
@@ -453,6 +454,8 @@ def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None
         return body.take(1) * total
     if stage == 4:  # stages/4_zstd.md
         return unzstd(body.take(body.varint()), total)
+    if stage == 6:  # stages/6_lzma.md
+        return unlzma(body.take(body.varint()), total)
     if stage == 5:  # stages/5_pair.md
         low, high = body.integer(1), body.integer(1)
         check(low < high, "two values are not in order")
@@ -603,6 +606,19 @@ def unzstd(frame: bytes, size: int) -> bytes:
     except zstandard.ZstdError as error:
         raise Corrupt(f"Zstandard: {error}") from None
     check(len(decoded) == size, "a Zstandard frame decodes to another number of bytes")
+    return decoded
+
+
+def unlzma(stream: bytes, size: int) -> bytes:
+    """Decode one raw LZMA2 stream of exactly so many bytes."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**20, "lc": 3, "lp": 0, "pb": 0}]
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+    try:
+        decoded = decoder.decompress(stream, size + 1)
+    except (lzma.LZMAError, EOFError) as error:
+        raise Corrupt(f"LZMA: {error}") from None
+    check(len(decoded) == size, "an LZMA stream decodes to another number of bytes")
+    check(decoder.eof and not decoder.unused_data, "an LZMA stream does not end where it should")
     return decoded
 
 

@@ -894,6 +894,11 @@ def containers_by_hand() -> Iterator[Valid]:
     )
 
 
+def lzma_by_codec() -> Iterator[Valid]:
+    text = "".join(f"{k * k % 89:02d} {'the quick brown fox'[k % 7 : k % 19]}; " for k in range(400)).encode()
+    yield file("lzma-text", "opaque text whose stream is of stage 6", text, "max")
+
+
 def made_by_hand() -> Iterator[Valid]:
     for found in made_vectors.valid():
         yield Valid(*found)
@@ -944,6 +949,7 @@ def vectors() -> Iterator[Valid]:
         huffman_by_hand,
         zstd_by_hand,
         containers_by_hand,
+        lzma_by_codec,
         made_by_hand,
         made_by_codec,
     ):

@@ -23,19 +23,22 @@ _WEIGHTS: Final = np.stack(WEIGHTS)
 #: Planes of floats hardly ever repeat: below so many bytes a look with zstd costs more time than it can save bytes.
 _FLOAT_LEAST: Final = 1024
 _BYTES_LEAST: Final = 16
+_LZMA_LEAST: Final = 64
 
 
 @dataclass(slots=True)
 class PlanePlan:
     """What to try for a plane in each chunk; the smallest is kept, stored if nothing is smaller.
 
-    ``tables`` and ``groups`` belong together; ``zstd`` is a level, 0 for none; ``field`` is for reports.
+    ``tables`` and ``groups`` belong together; ``zstd`` is a level, 0 for none; ``lzma`` is tried where zstd is;
+    ``field`` is for reports.
     """
 
     tables: Any
     groups: Groups | None
     zstd: int
     field: str
+    lzma: bool = False
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Sample:
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
     ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
     the last plane, 0 if it has no symbols. ``absent`` gives, for planes of whole bytes that were not looked at whole, a
-    row for each of them: which bytes occur nowhere in it.
+    row for each of them: which bytes occur nowhere in it. ``floats``: the bytes are floats all the same.
     """
 
     data: Bytes
@@ -59,6 +62,7 @@ class Sample:
     span: int
     probed: bool
     absent: Callable[[], NDArray[np.bool_]] | None = None
+    floats: bool = False
 
 
 class _Room:
@@ -119,10 +123,12 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
             if runs is None:
                 runs = s.runs()
             zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)
+        lzma = level.lzma and field == "bytes" and not s.floats and size >= _LZMA_LEAST
+        zstd = zstd or (level.zstd_small if lzma else 0)
         if count:
-            out.append(PlanePlan(tables.pop(), Groups(way, limits[p, : count - 1].copy()), zstd, field))
+            out.append(PlanePlan(tables.pop(), Groups(way, limits[p, : count - 1].copy()), zstd, field, lzma))
         else:
-            out.append(PlanePlan(None, None, zstd, field))
+            out.append(PlanePlan(None, None, zstd, field, lzma))
     return out
 
 

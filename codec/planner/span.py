@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.dtypes import DType
+from codec.dtypes import DTYPES, DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
@@ -18,12 +18,15 @@ from codec.planner import fields
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes
 from codec.planner.tiles import chunk_for, tile_for
+from codec.stages import plain
 from codec.stages.geometry import Bytes, plane_bytes, plane_geometry, read_only, working
 from codec.stages.layout import UINT, Layout, Plane
 
 _NONE: Final = np.zeros(0, np.uint8)
 #: Opaque bytes are planned in pieces of so many, since they may hold anything.
 OPAQUE_SPAN: Final = 1 << 20
+#: Codes of the types that are floats, even where their elements are whole bytes or less.
+_FLOATS: Final = frozenset(d.code for d in DTYPES.values() if d.name[0] in "FBC" and d.name != "BOOL")
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
@@ -259,7 +262,7 @@ def _with_planes(
     plans = plan_planes(
         Sample(
             data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed,
-            absent if symbol is None and step > 1 else None,
+            absent if symbol is None and step > 1 else None, layout.dtype in _FLOATS,
         ),
         level,
     )  # fmt: skip
@@ -277,7 +280,9 @@ def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
 
 
 def _opaque_width(data: Bytes) -> int:
-    """1, 2 or 4: the width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %."""
+    """1, 2 or 4: the width whose byte planes have the least order-0 entropy in some pieces; wider must gain 2 %, and
+    beat what zstd finds in the bytes as they are.
+    """
     pieces = [data[k * data.size // 4 & ~3 :][: 1 << 14] for k in range(4)] if data.size > 1 << 16 else [data]
     # what is at positions 0, 1, 2 and 3 modulo 4: all pieces but a lone one have a multiple of 4 bytes
     total = np.array([sum(np.bincount(piece[k::4], minlength=256) for piece in pieces) for k in range(4)], np.int64)
@@ -288,4 +293,8 @@ def _opaque_width(data: Bytes) -> int:
             bits += int(table_kernel.entropy(row))
         if best < 0 or bits * 100 < best * 98:
             best, width = bits, w
+    if width > 1:
+        looked = sum(piece.size for piece in pieces)
+        packed = len(plain.compressor(1).compress(data.data)) * 8 << table_kernel.POINT
+        width = 1 if packed * looked < best * data.size else width
     return width

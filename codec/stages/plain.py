@@ -1,4 +1,4 @@
-"""Stages 0, 1, 4 and 5: stored, constant, zstd, two values (format_spec/stages/, by their numbers)."""
+"""Stages 0, 1 and 4 to 6: stored, constant, zstd, two values, LZMA (format_spec/stages/, by their numbers)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ STORED: Final = 0
 CONSTANT: Final = 1
 ZSTD: Final = 4
 PAIR: Final = 5
+LZMA: Final = 6
+#: The parameters of stage 6, as Python's lzma takes them.
+_LZMA2: Final = 0x21
+_FILTERS: Final = [{"id": _LZMA2, "preset": 9, "lc": 3, "lp": 0, "pb": 0, "dict_size": 1 << 20}]
 
 
 def decode_stored(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
@@ -57,6 +61,35 @@ def decode_zstd(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes)
         raise CorruptFileError(f"{c.what}: zstd frame does not decode: {e}") from None
     if len(plain) != g.size:
         raise c.bad(f"zstd frame decodes to {len(plain)} bytes, the plane has {g.size}")
+    out.data[:] = plain
+    return -1
+
+
+def encode_lzma(plane: Bytes) -> bytes:
+    """Payload of stage 6."""
+    import lzma
+
+    stream = lzma.compress(plane.data, lzma.FORMAT_RAW, filters=_FILTERS)
+    return varint(len(stream)) + stream
+
+
+def decode_lzma(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
+    """Decompress one stream that must give exactly the plane."""
+    import lzma  # a Python may have been built without it
+
+    stream = c.take(c.varint(c.end - c.at))
+    try:
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS)
+        plain = decoder.decompress(stream, g.size + 1)
+        while not decoder.eof and len(plain) <= g.size and not decoder.needs_input:
+            more = decoder.decompress(b"", g.size + 1 - len(plain))
+            if not more:
+                break
+            plain += more
+    except (lzma.LZMAError, EOFError) as e:
+        raise CorruptFileError(f"{c.what}: LZMA stream does not decode: {e}") from None
+    if len(plain) != g.size or not decoder.eof or decoder.unused_data:
+        raise c.bad(f"LZMA stream decodes to {len(plain)} bytes, the plane has {g.size}, or it does not end there")
     out.data[:] = plain
     return -1
 

@@ -13,7 +13,7 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final[dict[int, str]] = {0: "stored", 1: "constant", 2: "rANS", 3: "Huffman", 4: "zstd", 5: "two values"}
+NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA")))
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -22,6 +22,7 @@ DECODERS: Final[dict[int, Decode]] = {
     huffman.HUFFMAN: huffman.decode,
     plain.ZSTD: plain.decode_zstd,
     plain.PAIR: plain.decode_pair,
+    plain.LZMA: plain.decode_lzma,
 }
 
 TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
