@@ -2,7 +2,7 @@
 #   make demo            a real model: compressed, restored, compared with zstd
 #   make test            lint, types and every test
 #   make faults          the command killed at 200 random moments, and ended at every line that makes a file (10 minutes)
-#   make fuzz            hostile input for long: FUZZ_SECONDS=600 for each of nine targets
+#   make fuzz            hostile input for long: FUZZ_SECONDS=600 for each of eleven targets
 #   make bench           every codec on every file; BENCH=--quick for a few minutes' worth
 #   make PYTHON=python3.13 test
 

@@ -58,7 +58,9 @@ def safe_open(path: PathOrFile, framework: str = "numpy", device: str | int | No
     dimension counts the bytes of a row, and there is only one dimension if a row is not a whole number of bytes. In
     torch those of F4 have the type float4_e2m1fn_x2.
 
-    A file that holds no tensors, because its original was no safetensors file, has no keys.
+    Tensors are those of the original, whatever its kind (safetensors, PyTorch, GGUF, ONNX, TFLite, HDF5, NumPy): those
+    of GGUF's quantised types come as the bytes of their blocks, uint8, a row at a time. Of tensors that share their
+    bytes one is there. An original of no known kind has no keys.
 
     Raises OSError, NotWeftError and the other errors of codec.errors; SafetensorError for a framework or device that is
     not known; ModuleNotFoundError for a framework that is not installed.

@@ -1,12 +1,13 @@
 """File kinds -> segments: where the tensors of an original lie.
 
-A source looks at the first bytes of the original only, through :data:`Peek`, and returns segments in
-order of offset. For an original of known size they tile it exactly. For a stream of unknown length they
-start at 0 and have no holes, but they may end before the stream does, and the stream may end before
-they do: **every byte that no segment covers is opaque**.
+A source looks at an original through :class:`Look`: at its front, and anywhere in it unless it comes out of a pipe; a
+source that has to look behind the front refuses what it can't. It returns segments in order of offset. For an original
+of known size they tile it exactly. For a stream of unknown length they start at 0 and have no holes, but they may end
+before the stream does, and the stream may end before they do: **every byte that no segment covers is opaque**.
 
-A source is strict: it names tensors only in a file that is well formed by every rule of its format.
-Whatever it refuses is compressed as opaque bytes and comes back exactly all the same.
+A source is strict: it names tensors only in a file that is well formed by every rule of its format that it knows, and
+looks at no more of it than it has to, in bounded time and memory. Nothing in a file is ever executed. Whatever all
+sources refuse is compressed as opaque bytes and comes back exactly all the same.
 """
 
 from __future__ import annotations

@@ -96,11 +96,19 @@ class Segment:
         return self.dtype != ""
 
 
+def _can_be_listed(name: str) -> bool:
+    """Whether an index can hold a name."""
+    try:
+        return len(name.encode("utf-8")) <= NAME_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
+
+
 def tiled(found: Iterable[Segment], size: int | None) -> list[Segment]:
     """Segments in order of offset, with opaque ones between them and, if ``size`` is known, behind the last.
 
-    A tensor whose name another one has before it, or whose name is too long for an index, is not listed. Raises
-    RefusedError for segments that overlap or end behind the original.
+    A tensor whose name another one has before it, or no index can hold, is not listed. Raises RefusedError for
+    segments that overlap or end behind the original.
 
     >>> found = tiled([Segment(4, 8, "b", "F32", (1,)), Segment(0, 2, "a", "F16", (1,))], 9)
     >>> [(s.start, s.stop, s.name) for s in found]
@@ -113,9 +121,7 @@ def tiled(found: Iterable[Segment], size: int | None) -> list[Segment]:
             raise RefusedError(f"tensors overlap at byte {s.start}")
         if s.start > at:
             out.append(Segment(at, s.start))
-        bad = (
-            s.name in names or len(s.name.encode("utf-8", "replace")) > NAME_BYTES_MAX or len(s.shape) > DIMENSIONS_MAX
-        )
+        bad = s.name in names or not _can_be_listed(s.name) or len(s.shape) > DIMENSIONS_MAX
         out.append(replace(s, listed=False) if s.is_tensor and s.listed and bad else s)
         names.add(s.name)
         at = s.stop

@@ -29,7 +29,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "fuzz"
 #: Targets by the time that an execution takes, about; the Makefile runs all of them.
-TARGETS = ("decompress", "stream", "tensors", "index", "span", "header", "recover", "inspect", "round_trip")
+TARGETS = (
+    "decompress",
+    "stream",
+    "tensors",
+    "index",
+    "span",
+    "header",
+    "recover",
+    "inspect",
+    "round_trip",
+    "archives",
+    "containers",
+)
 #: An execution must end within so many seconds, and memory must not grow by more than so many bytes.
 SECONDS, GROWTH = 5.0, 64 << 20
 #: Bytes in one input, at most.

@@ -6,7 +6,15 @@ import pytest
 
 from tests.fuzz import engine
 
-RUNS = {"recover": 800, "inspect": 400, "round_trip": 600, "header": 1000, "decompress": 800}
+RUNS = {
+    "recover": 800,
+    "inspect": 400,
+    "round_trip": 600,
+    "header": 1000,
+    "archives": 600,
+    "containers": 600,
+    "decompress": 800,
+}
 
 
 @pytest.mark.parametrize("name", engine.TARGETS)
