@@ -76,10 +76,10 @@ def encode_structured(
     width = 0 if dtype is None else 4 if dtype.name == "C64" else dtype.bits // 8
     if width < 2 or data.size < LEAST or data.size % width or dtype is None:
         return None
+    sample, found = _look()
+    kernel.glance(read_only(data), width, sample, found)
+    looked, zeros, kinds = found.tolist()
     x = read_only(data).view(_UINT[width])
-    room = _room(width)
-    kernel.glance(x, room.sample, room.found)
-    looked, zeros, kinds = room.found.tolist()
     if dtype.name[0] in "IU" and width > 2:
         ramp = _ramp(x, width)
         if ramp is not None:
@@ -112,12 +112,19 @@ def _best(x: Any, dtype: DType, shape: tuple[int, ...], level: Level) -> tuple[E
     return plain, best
 
 
+def _look() -> tuple[Any, Any]:
+    """This thread's working arrays for a look."""
+    held: tuple[Any, Any] | None = kept().get(kernel.glance)
+    if held is None:
+        held = kept()[kernel.glance] = np.zeros(1024, np.uint64), np.zeros(3, np.int64)
+    return held
+
+
 class _Room:
     """Working arrays of this thread, for elements of one width."""
 
     def __init__(self, width: int) -> None:
         kind = _UINT[width]
-        self.sample, self.found = np.zeros(256, kind), np.zeros(3, np.int64)
         self.values, self.slots = np.zeros(VALUES_MAX, kind), np.zeros(kernel.SLOTS, np.int32)
 
 

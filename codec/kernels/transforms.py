@@ -45,22 +45,33 @@ def look_up(values, numbers, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def glance(x, sample, found):  # type: ignore[no-untyped-def]
-    """A look at some elements of x uintW[n], n >= 1, evenly spread: found int64[3] gets how many it looked at, how many
-    of those are 0, and how many are distinct. ``sample`` uintW[256] works.
+def glance(data, width, sample, found):  # type: ignore[no-untyped-def]
+    """A look at up to 256 elements of ``width`` bytes, evenly spread over data uint8[n], n >= width.
+
+    found int64[3] gets how many it looked at, how many of those are 0, and how many are distinct. ``sample``
+    uint64[1024] works.
+
+    One function for all widths: each more would be a second of compiling, for a look of a microsecond.
     """
-    count = min(np.int64(sample.size), np.int64(x.size))
-    step = x.size // count
-    zeros = np.int64(0)
+    elements = data.size // width
+    count = min(np.int64(256), np.int64(elements))
+    step = elements // count
+    zeros, kinds = np.int64(0), np.int64(0)
+    sample[:] = 0  # open addressing; 0, which is none of its values, is counted by itself
     for i in range(count):
-        v = x[i * step]
-        zeros += np.int64(v == 0)
-        sample[i] = v
-    part = np.sort(sample[:count])
-    kinds = np.int64(1)
-    for i in range(1, count):
-        kinds += np.int64(part[i] != part[i - 1])
-    found[0], found[1], found[2] = count, zeros, kinds
+        at, v = i * step * width, np.uint64(0)
+        for k in range(width):
+            v |= np.uint64(data[at + k]) << np.uint64(8 * k)
+        if v == np.uint64(0):
+            zeros += 1
+            continue
+        h = np.int64((v * _SCRAMBLE) >> np.uint64(54))
+        while sample[h] != np.uint64(0) and sample[h] != v:
+            h = (h + 1) & 1023
+        if sample[h] == np.uint64(0):
+            sample[h] = v
+            kinds += 1
+    found[0], found[1], found[2] = count, zeros, kinds + np.int64(zeros > 0)
 
 
 @njit(nogil=True, cache=True)
