@@ -26,6 +26,7 @@ from codec.errors import (
 from codec.report import Damage, Estimate, FileInfo, LostTensor, Piece, RecoveryReport, Report, TensorInfo
 
 if TYPE_CHECKING:
+    from codec.anatomy import anatomy_file
     from codec.estimate import estimate_file
     from codec.files import compress, compress_file, decompress, decompress_file, decompress_into, verify_file
     from codec.inspection import inspect_file
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from codec.warm import kernels_are_cached, load_kernels
 
 _LAZY = {
+    "anatomy_file": "codec.anatomy",
     "compress": "codec.files",
     "compress_file": "codec.files",
     "decompress": "codec.files",
@@ -74,6 +76,7 @@ __all__ = [
     "TruncatedFileError",
     "UnsupportedVersionError",
     "__version__",
+    "anatomy_file",
     "compress",
     "compress_file",
     "decompress",

@@ -65,6 +65,15 @@ class SpanDecoder:
             raise CorruptFileError(f"{self.what}: chunk {found} lies where chunk {number} should")
         self._chunk(cursor, number, out)
 
+    def passed(self, plane: int, size: int) -> None:
+        """Told of the stored bytes of each payload of a plane, and of the escapes of the last, as they are passed over:
+        for who counts them (codec.anatomy).
+        """
+
+    def part(self, number: int, body: bytes | memoryview, what: str) -> SpanDecoder:
+        """The decoder of a part of a made span."""
+        return SpanDecoder(body, what)
+
     def _chunk(self, c: Cursor, number: int, out: Bytes) -> None:
         lay = self.layout
         first, stop = lay.chunk_range(number)
@@ -91,7 +100,7 @@ class SpanDecoder:
         at = -room.ctypes.data % 8
         for number, size in enumerate(sizes):
             what = f"{self.what}, part {number}"
-            part = SpanDecoder(c.take(c.varint(RECORD_BODY_MAX)), what)
+            part = self.part(number, c.take(c.varint(RECORD_BODY_MAX)), what)
             lay = part.layout
             if lay.transform is not None or lay.length != size or not part.inline:
                 raise CorruptFileError(f"{what}: expected {size} bytes in one chunk, not made of parts")
@@ -125,6 +134,7 @@ class SpanDecoder:
         count = c.u32()
         if count > elements:
             raise c.bad(f"{count} escapes among {elements} elements")
+        self.passed(len(self.layout.planes) - 1, 6 * count)
         return count, c.skip(4 * count), c.skip(2 * count)
 
     @staticmethod
@@ -158,7 +168,9 @@ class SpanDecoder:
             if stage in registry.TABLE_READERS and (p.tables is None or p.tables.stage != stage):
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
             self._empty(c, g.size, stage)
+            before = c.at
             where = registry.DECODERS[stage](c, body, g, p.tables, scratch[used : used + g.size])
+            self.passed(k, c.at - before)
             places[plane_kernel.CURSOR, k] = where if where >= 0 else used
             places[plane_kernel.INSIDE, k] = where >= 0
             used += g.size if where < 0 else 0

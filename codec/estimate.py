@@ -1,20 +1,20 @@
 """Predict the compressed size of a file from a sample of it.
 
-Spans are what is coded on its own, so spans are sampled: those of tensors of the same type and shape form a class, some
-of each class are drawn at even distances, and of a large one a part is coded, in runs spread evenly over it. Payloads
-then grow with the bytes of the class, and tables with its number of spans.
+Samples (codec.sampling) are coded as a writer would, and each stands for a part of the file: payloads grow with its
+bytes; what a span has once, tables for one, with the number of spans. Two halves of a sample, coded by themselves, show
+what that is.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
 from codec.access import FileSource, opened
+from codec.batch import structured
 from codec.container import index as indexes
 from codec.container import records
 from codec.dtypes import DTYPES, DType
@@ -23,47 +23,37 @@ from codec.engine import in_order, thread_count
 from codec.limits import CHUNK_BYTES_MAX
 from codec.planner.levels import level_of
 from codec.report import Estimate
+from codec.sampling import CODED_WHOLE, SAMPLED_PART, Sample, classes_of, looks, row_of, samples_within, whole_spans
 from codec.sources import segments_of
-from codec.sources.segment import Segment
-
-#: Bytes to code: a twentieth of the file, and these at least.
-SAMPLED_PART: Final = 20
-SAMPLED_BYTES: Final = 1 << 23
-
-#: Bytes to code of a span that is drawn, at least. Small, so that many are drawn: an fp32 embedding of which some rows
-#: hold fp16 values is 1.4 % off with pieces of 1 MiB and 0.1 % with these.
-_PIECE: Final = 1 << 18
-#: The same for opaque bytes, which differ more from place to place.
-_PIECE_OPAQUE: Final = 1 << 17
-
-#: Bytes in one run of a piece, at least.
-_RUN: Final = 1 << 15
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    start: int
-    size: int
+from codec.sources.segment import Field, Segment
+from codec.stages.geometry import Bytes
+from codec.structure import PART_BYTES, encode_structured
 
 
 @dataclass(slots=True)
-class _Class:
-    """Spans that are alike, in order of offset. ``sampled`` counts bytes, ``fields`` the stored bytes of the sample."""
+class _Piece:
+    """As codec.batch takes it."""
 
+    data: Bytes
     dtype: DType | None
     shape: tuple[int, ...]
-    spans: list[_Span] = field(default_factory=list)
-    size: int = 0
-    drawn: int = 0
-    sampled: int = 0
-    fields: dict[str, int] = field(default_factory=dict)
+    fields: tuple[Field, ...]
 
-    def predicted(self) -> dict[str, int]:
-        """Stored bytes by field."""
-        return {
-            name: size * len(self.spans) // self.drawn if name == "tables" else size * self.size // self.sampled
-            for name, size in self.fields.items()
-        }
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A sample of ``size`` bytes, coded as a part of spans of ``span`` bytes; ``found``: stored bytes by field.
+
+    ``once``: bytes that its halves take more than the whole: what a span has once, whatever its size: of tables each
+    span, of what is found again later each chunk.
+    """
+
+    sample: Sample
+    size: int
+    span: int
+    found: dict[str, int]
+    made: bool
+    once: int
 
 
 def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "default") -> Estimate:
@@ -85,80 +75,96 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
             return bytes(source.read_at(offset, max(0, min(size, source.size - offset))))
 
         kind, segments = segments_of(lambda n: at(0, n), source.size, at)
-        classes = _classes(segments)
-        part = min(1.0, max(SAMPLED_BYTES, source.size / SAMPLED_PART) / max(1, source.size))
+        whole = source.size <= CODED_WHOLE
+        classes = classes_of(segments, whole)
 
-        def work(job: tuple[_Class, list[_Span]]) -> tuple[_Class, int, EncodedSpan]:
-            group, runs = job
-            data = np.concatenate([np.frombuffer(source.read_at(r.start, r.size), np.uint8) for r in runs])
-            return group, data.size, encode_span(data, group.dtype, group.shape, lev)
+        def parts_of(runs: list[tuple[int, int]]) -> list[Bytes]:
+            return [np.frombuffer(source.read_at(*run), np.uint8) for run in runs]
 
-        jobs = ((group, runs) for group in classes for runs in _samples(group, part))
-        for group, size, span in in_order(jobs, work, thread_count(None)):
-            group.drawn += 1
-            group.sampled += size
-            for key, count in span.fields.items():
-                group.fields[key] = group.fields.get(key, 0) + count
+        def coded(sample: Sample, parts: list[Bytes]) -> tuple[dict[str, int], bool]:
+            """Stored bytes of some runs by field, and whether they became made spans."""
+            group, shape, data = sample.group, sample.span.shape, np.concatenate(parts)
+            made = structured(_Piece(data, group.dtype, shape, group.fields), lev)
+            return _sums(made or [encode_span(data, group.dtype, shape, lev)]), made is not None
+
+        def work(sample: Sample) -> _Coded:
+            parts = parts_of(sample.runs)
+            size = sum(part.size for part in parts)
+            found, made = coded(sample, parts)
+            span = min(PART_BYTES, sample.span.size) if made else sample.span.size
+            halves = _halves(parts, row_of(sample)) if size < span else []
+            once = sum(_payload(coded(sample, half)[0]) for half in halves) - _payload(found) if halves else 0
+            return _Coded(sample, size, span, found, made, once)
+
+        sampled, made_of = 0, [0.0, 0.0]
+        if whole:
+            samples = [sample for group in classes for sample in whole_spans(group)]
+        else:
+            for group in classes:
+                for run in looks(group):
+                    sampled += run[1]
+                    group.made |= encode_structured(np.concatenate(parts_of([run])), group.dtype, (), lev) is not None
+            samples = samples_within(classes, source.size // SAMPLED_PART - sampled)
+        for done in in_order(samples, work, thread_count(None)):
+            sampled += done.size
+            made_of[done.made] += done.sample.weight
+            _extrapolate(done)
     bits: dict[str, dict[str, int]] = {}
     for group in classes:
         fields = bits.setdefault(group.dtype.name if group.dtype else "", {})
-        for key, count in group.predicted().items():
-            fields[key] = fields.get(key, 0) + 8 * count
-    spans = sum(sum(fields.values()) for fields in bits.values()) // 8
-    around = records.HEADER_BYTES + records.TRAILER_BYTES + _index_bytes(kind, level, segments, source.size, spans)
-    return Estimate(source.size, spans + around, sum(group.sampled for group in classes), bits)
+        for key, stored in group.predicted.items():
+            fields[key] = fields.get(key, 0) + 8 * round(stored)
+    total = sum(sum(fields.values()) for fields in bits.values()) // 8
+    around = records.HEADER_BYTES + records.TRAILER_BYTES
+    around += _index_bytes(kind, level, segments, source.size, total, made_of[1] / (sum(made_of) or 1))
+    return Estimate(source.size, total + around, sampled, bits)
 
 
-def _classes(segments: list[Segment]) -> list[_Class]:
-    """The spans of all segments, those of opaque bytes and of each pair of type and shape together."""
-    found: dict[tuple[str, tuple[int, ...]], _Class] = {}
-    for s in segments:
-        dtype = DTYPES[s.dtype] if s.dtype else None
-        group = found.setdefault((s.dtype, s.shape), _Class(dtype, s.shape))
-        step = span_bytes(dtype, s.shape)
-        group.spans += [_Span(at, min(step, s.stop - at)) for at in range(s.start, s.stop, step)]
-        group.size += s.size
-    return [group for group in found.values() if group.size]
+def _sums(spans: list[EncodedSpan]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for span in spans:
+        for key, stored in span.fields.items():
+            found[key] = found.get(key, 0) + stored
+    return found
 
 
-def _samples(group: _Class, part: float) -> Iterator[list[_Span]]:
-    """Runs of each span that is drawn; together about ``part`` of the bytes of the class."""
-    budget = part * group.size
-    least = _PIECE_OPAQUE if group.dtype is None else _PIECE
-    most = group.spans[0].size
-    piece = min(most, max(least, int(part * most)))
-    count = len(group.spans) if part >= 1 else min(len(group.spans), max(1, round(budget / piece)))
-    for k in range(count):
-        span = group.spans[(2 * k + 1) * len(group.spans) // (2 * count)]
-        yield _runs(span, piece, group) if part < 1 else [span]
+def _payload(fields: dict[str, int]) -> int:
+    return sum(fields.values()) - fields.get("headers", 0)
 
 
-def _runs(span: _Span, piece: int, group: _Class) -> list[_Span]:
-    """A piece of a span: whole rows, in runs at even distances."""
-    if span.size <= piece:
-        return [span]
-    row = 8
-    if group.dtype is not None and len(group.shape) > 1:
-        row = group.dtype.bits
-        for d in group.shape[1:]:
-            row *= d
-        row = row // 8 if row % 64 == 0 else 8
-    if row * 4 > piece:
-        row = 8
-    runs = max(1, min(piece // max(_RUN, row), 32))
-    size = max(row, piece // runs // row * row)
-    slack = (span.size - size) // row
-    return [
-        _Span(span.start + (slack * k // max(1, runs - 1) if runs > 1 else slack // 2) * row, size) for k in range(runs)
-    ]
+def _halves(parts: list[Bytes], row: int) -> list[list[Bytes]]:
+    """Every other run, and the others; of one run, its halves, unless it is of one row."""
+    if len(parts) > 1:
+        return [parts[0::2], parts[1::2]]
+    middle = parts[0].size // 2 // row * row
+    return [[parts[0][:middle]], [parts[0][middle:]]] if middle else []
 
 
-def _index_bytes(kind: str, level: str, segments: list[Segment], size: int, stored: int) -> int:
-    """Bytes of the index record: one for spans that all compress alike, but for noise as real ones have."""
+def _extrapolate(done: _Coded) -> None:
+    """Add what a sample stands for. If its halves take less than the whole, the statistics differ from row to row, and
+    a larger piece will compress worse than it does.
+    """
+    held, chunk = done.found.get("tables", 0), min(done.span, CHUNK_BYTES_MAX)
+    tables = min(done.once, held) if done.once > 0 else 0
+    rest = (done.once - tables) * max(0.0, 1 - done.size / chunk) if done.once > 0 else done.once / 2
+    others = max(1, _payload(done.found) - held)
+    predicted = done.sample.group.predicted
+    for key, stored in done.found.items():
+        share = tables * (1 - done.size / done.span) if key == "tables" else rest * stored / others
+        kept = stored if key == "headers" else max(0, stored - share)
+        predicted[key] = predicted.get(key, 0) + kept * done.sample.weight / done.size
+
+
+def _index_bytes(kind: str, level: str, segments: list[Segment], size: int, stored: int, made: float) -> int:
+    """Bytes of the index record: one for spans that all compress alike, but for noise as real ones have. ``made``: the
+    part of the bytes that are in made spans, which are smaller.
+    """
     index = indexes.Index(size, bytes(range(32)), kind, level)
     for s in segments:
         first = len(index.spans)
         step = span_bytes(DTYPES[s.dtype] if s.dtype else None, s.shape)
+        if s.fields or made > 0.5:
+            step = PART_BYTES
         for at in range(s.start, s.stop, step):
             held = min(step, s.stop - at)
             chunks = -(-held // CHUNK_BYTES_MAX)
@@ -167,6 +173,6 @@ def _index_bytes(kind: str, level: str, segments: list[Segment], size: int, stor
             index.spans.append(
                 indexes.SpanEntry(held, *((sizes[0], []) if chunks == 1 else (1000 + sizes[0] % 512, sizes)))
             )
-        if s.is_tensor:
+        if s.is_tensor and s.listed:
             index.tensors.append(indexes.TensorEntry(s.name, s.dtype, s.shape, first, len(index.spans) - first))
     return len(indexes.encode(index)) + records.FRAME_BYTES

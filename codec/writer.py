@@ -119,7 +119,7 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         if s.size == 0:
             yield _Piece(np.zeros(0, np.uint8), None, (), s)
         dtype = DTYPES[s.dtype] if s.dtype else None
-        step = span_bytes(dtype, s.shape) if not s.fields else _whole_blocks(s)
+        step = span_bytes(dtype, s.shape) if not s.fields else whole_blocks(s)
         while whole and done < s.stop:
             want = min(step, s.stop - done)
             data = original.read(want)
@@ -143,7 +143,7 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         )
 
 
-def _whole_blocks(s: Segment) -> int:
+def whole_blocks(s: Segment) -> int:
     """Bytes of a tensor of blocks that are coded at a time: whole rows, where they fit."""
     row = s.shape[-1] if s.shape and s.shape[-1] % s.block == 0 and 0 < s.shape[-1] <= SPAN_BYTES_MAX else s.block
     return SPAN_BYTES_MAX // row * row

@@ -34,7 +34,7 @@ FLOORS = (
     ("codec.container",),
     ("codec.sources",),
     ("codec.planner",),
-    ("codec.encode", "codec.structure", "codec.batch", "codec.decode", "codec.bulk"),
+    ("codec.encode", "codec.structure", "codec.batch", "codec.decode", "codec.bulk", "codec.bit_fields"),
     (
         "codec.reader",
         "codec.recovery",
@@ -46,6 +46,8 @@ FLOORS = (
         "codec.files",
         "codec.tensors",
         "codec.estimate",
+        "codec.sampling",
+        "codec.anatomy",
         "codec.warm",
     ),
     ("codec",),

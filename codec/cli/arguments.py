@@ -121,6 +121,11 @@ _DECOMPRESS_EXAMPLES = """\
 _INSPECT_EXAMPLES = """\
   codec inspect model.safetensors.weft
   codec inspect model.safetensors.weft --tensors
+  codec inspect model.safetensors.weft --plot bits.png --html bits.html
+
+--fields, --plot and --html tell signs, exponents, mantissas, scales and so on
+apart, for which all of the file is decoded; --plot needs matplotlib
+(pip install "weft[plot]").
 """
 
 _VERIFY_EXAMPLES = """\
@@ -167,6 +172,11 @@ def _decompress(parser: Parser) -> None:
 def _inspect(parser: Parser) -> None:
     parser.add_argument("path", metavar="FILE.weft", help="the file to look into")
     parser.add_argument("--tensors", action="store_true", help="one line for every tensor")
+    parser.add_argument("--fields", action="store_true", help="stored bytes by field; with --tensors of each tensor")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw where the bits go")
+    parser.add_argument("--html", metavar="FILE", help="the same as a page for a browser")
+    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
+    threads(parser)
     as_json(parser)
 
 

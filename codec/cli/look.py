@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Say what header and index say."""
+    """Say what header and index say; and what is in the records, if that is asked for."""
     import codec
+    from codec.cli import anatomy
 
+    console = Console(as_json=options.json)
     info = codec.inspect_file(options.path)
     text = _facts(options.path, info)
     if info.tensors:
@@ -31,7 +33,11 @@ def inspect(options: argparse.Namespace) -> int:
     record["dtypes"] = _sums(info)
     if not options.tensors:
         del record["tensors"]
-    Console(as_json=options.json).result(record, text)
+    if anatomy.wanted(options):
+        more, said = anatomy.look(options, console)
+        record |= more
+        text += "\n\n" + said
+    console.result(record, text)
     return DONE
 
 

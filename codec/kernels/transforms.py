@@ -46,32 +46,37 @@ def look_up(values, numbers, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def glance(data, width, sample, found):  # type: ignore[no-untyped-def]
-    """A look at up to 256 elements of ``width`` bytes, evenly spread over data uint8[n], n >= width.
+    """A look at up to 256 elements of ``width`` bytes, in four runs spread over data uint8[n], n >= width.
 
-    found int64[3] gets how many it looked at, how many of those are 0, and how many are distinct. ``sample``
-    uint64[1024] works.
+    found int64[3] gets how many it looked at, how many of those are 0, and how many are distinct within their run: rows
+    that were integers once have a scale each, so what is far apart differs in any case. ``sample`` uint64[256] works.
 
     One function for all widths: each more would be a second of compiling, for a look of a microsecond.
     """
     elements = data.size // width
-    count = min(np.int64(256), np.int64(elements))
-    step = elements // count
-    zeros, kinds = np.int64(0), np.int64(0)
-    sample[:] = 0  # open addressing; 0, which is none of its values, is counted by itself
-    for i in range(count):
-        at, v = i * step * width, np.uint64(0)
-        for k in range(width):
-            v |= np.uint64(data[at + k]) << np.uint64(8 * k)
-        if v == np.uint64(0):
-            zeros += 1
-            continue
-        h = np.int64((v * _SCRAMBLE) >> np.uint64(54))
-        while sample[h] != np.uint64(0) and sample[h] != v:
-            h = (h + 1) & 1023
-        if sample[h] == np.uint64(0):
-            sample[h] = v
-            kinds += 1
-    found[0], found[1], found[2] = count, zeros, kinds + np.int64(zeros > 0)
+    run = min(np.int64(64), (np.int64(elements) + 3) // 4)
+    looked, zeros, kinds = np.int64(0), np.int64(0), np.int64(0)
+    for r in range(4):
+        first = (elements - run) * r // 3
+        sample[:] = 0  # open addressing; 0, which is none of its values, is counted by itself
+        none = np.int64(0)
+        for i in range(first, first + run):
+            at, v = i * width, np.uint64(0)
+            for k in range(width):
+                v |= np.uint64(data[at + k]) << np.uint64(8 * k)
+            if v == np.uint64(0):
+                none += 1
+                continue
+            h = np.int64((v * _SCRAMBLE) >> np.uint64(56))
+            while sample[h] != np.uint64(0) and sample[h] != v:
+                h = (h + 1) & 255
+            if sample[h] == np.uint64(0):
+                sample[h] = v
+                kinds += 1
+        looked += run
+        zeros += none
+        kinds += np.int64(none > 0)
+    found[0], found[1], found[2] = looked, zeros, kinds
 
 
 @njit(nogil=True, cache=True)
