@@ -10,7 +10,7 @@ from typing import Final
 
 from codec.dtypes import BY_CODE
 from codec.stages.layout import Layout, Plane
-from codec.stages.transforms import Fields, Palette
+from codec.stages.transforms import Fields, Offset, Palette
 
 #: Bytes that belong to no plane.
 TABLES: Final = "tables"
@@ -115,6 +115,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
     transform = layout.transform
     if isinstance(transform, Palette):
         return ["palette", "indices"]
+    if isinstance(transform, Offset):
+        return ["integers"]
     if not isinstance(transform, Fields):
         return ["mask", ""]
     known = BLOCKS.get(transform.sizes)

@@ -21,7 +21,7 @@ from codec.planner.levels import Level
 from codec.sources.segment import Field
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
-from codec.stages.transforms import VALUES_MAX, Fields, Palette, Ramp, Sparse, Transform
+from codec.stages.transforms import VALUES_MAX, Fields, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import varint
 
 #: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
@@ -86,7 +86,8 @@ def encode_structured(
         if ramp is not None:
             parts = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
             return [_made(p.view(np.uint8), dtype, replace(ramp, start=int(p[0])), [], level) for p in parts]
-    if kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
+    whole = dtype.name[0] in "IU"
+    if not whole and kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
     spans = []
@@ -106,7 +107,7 @@ def _best(x: Any, dtype: DType, shape: tuple[int, ...], level: Level) -> tuple[E
     data: Bytes = x.view(np.uint8)
     plain = encode_span(data, dtype, shape, level)
     best = plain
-    for transform, parts in filter(None, (_palette(x, dtype, shape), _sparse(x, dtype))):
+    for transform, parts in filter(None, (_palette(x, dtype, shape), _sparse(x, dtype), _offset(x, dtype, shape))):
         coded = _made(data, dtype, transform, parts, level)
         if coded.stored.size < best.stored.size:
             best = coded
@@ -156,6 +157,22 @@ def _palette(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, l
         Part(numbers.view(np.uint8), kind, shape, "symbol"),
     ]
     return Palette(width.bit_length() - 1, count), parts
+
+
+def _offset(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
+    """Integers that take fewer bytes, or fewer bits at the top, above the smallest of them."""
+    if dtype.name[0] not in "IU":
+        return None
+    width = x.itemsize
+    y = x.view(f"i{width}") if dtype.name[0] == "I" else x
+    low, high = int(y.min()), int(y.max())
+    narrow = 0 if high - low < 1 << 8 else 1 if high - low < 1 << (16 if width > 2 else 15) else -1
+    if narrow < 0 or low == high:
+        return None
+    start = low & (1 << 8 * width) - 1
+    part = (x - x.dtype.type(start)).astype(_UINT[1 << narrow])
+    kind = DTYPES["U8" if narrow == 0 else "U16"]
+    return Offset(width.bit_length() - 1, narrow, start), [Part(part.view(np.uint8), kind, shape, "symbol")]
 
 
 def _sparse(x: Any, dtype: DType) -> tuple[Transform, list[Part]] | None:

@@ -52,6 +52,13 @@ def ramp(width: int, start: int, step: int, count: int) -> tuple[bytes, bytes, l
     return original, parameters, []
 
 
+def offset(width: int, narrow: int, start: int, elements: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, the part) of integers plus a number."""
+    original = b"".join(((start + x) % 256**width).to_bytes(width, "little") for x in elements)
+    parameters = bytes((width.bit_length() - 1, narrow.bit_length() - 1)) + start.to_bytes(width, "little")
+    return original, parameters, [plain_part(b"".join(x.to_bytes(narrow, "little") for x in elements))]
+
+
 MANY = list(range(5, 3005, 10))  # 300 values
 
 
@@ -78,6 +85,10 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
         )
         original, parameters, parts = sparse(width, [0, 0, top, 0, 1, 0, 0, 0, 0, top - 1, 0])
         yield f"made-sparse-{width}", f"three of eleven, {width} bytes", one(original, 4, parameters, parts), original
+    for width, narrow in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 4), (8, 8)):
+        original, parameters, parts = offset(width, narrow, 256**width - 3, [0, 1, 2, 3, 4, 256**narrow - 1])
+        shows = f"integers of {width} bytes, {narrow} in the part, across zero"
+        yield f"made-offset-{width}-{narrow}", shows, one(original, 5, parameters, parts), original
     original, parameters, parts = palette(2, [7], [0] * 5)
     yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
     for count in (256, 257):
@@ -100,7 +111,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         found = one(data, 1, parameters, field_parts() if parts is None else parts)
         return f"made-{name}", breaks, found, corrupt
 
-    for number in (0, 5, 127):
+    for number in (0, 6, 127):
         yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
     parts = field_parts()
     yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
@@ -176,5 +187,17 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         "made-sparse-zero",
         "a masked element that is zero",
         one(zero, 4, parameters, [held[0], plain_part(b"\0\0\7\0")]),
+        corrupt,
+    )
+
+    original, parameters, held = offset(4, 2, 7, [1, 2, 3, 400])
+    shows = "a part of wider elements than the span has"
+    yield "made-offset-wider", shows, one(original, 5, b"\2\3" + parameters[2:], held), corrupt
+    shows = "a part of another width than is said"
+    yield "made-offset-part", shows, one(original, 5, b"\2\0" + parameters[2:], held), corrupt
+    yield (
+        "made-offset-short",
+        "an offset cut short",
+        w.weft([(16, [varint(16) + b"\2\x85" + parameters[:4]])], original),
         corrupt,
     )

@@ -282,7 +282,7 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4), "transform")
+    known(transform, (1, 2, 3, 4, 5), "transform")
     parameters, sizes = read_fields(body, length) if transform == 1 else read_elements(body, length, transform)
     return Span(
         length, 1, None, 0, 0, False, False, length, length, [], length, 0, 1, Made(transform, parameters, sizes)
@@ -299,7 +299,7 @@ def read_fields(body: Cursor, length: int) -> tuple[list[int], list[int]]:
 
 
 def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
-    """The parameters of transforms 2 to 4: log2 of the width, and others; the sizes of the parts."""
+    """The parameters of transforms 2 to 5: log2 of the width, and others; the sizes of the parts."""
     code = body.integer(1)
     check(code <= 3, f"elements of 2^{code} bytes")
     width = 1 << code
@@ -311,6 +311,10 @@ def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int],
         return [width, values], [values * width, n if values <= 256 else 2 * n]
     if transform == 3:
         return [width, body.integer(width), body.integer(width)], []
+    if transform == 5:
+        narrow = body.integer(1)
+        check(narrow <= code, f"a part of elements of 2^{narrow} bytes")
+        return [width, 1 << narrow, body.integer(width)], [n << narrow]
     others = body.varint()
     check(1 <= others <= n, f"{others} of {n} elements are not zero")
     return [width, others], [math.ceil(n / 8), others * width]
@@ -365,7 +369,13 @@ def make_sparse(parameters: list[int], parts: list[bytes], length: int) -> bytes
     return b"".join(next(rest) if bit else bytes(width) for bit in mask[: length // width])
 
 
-MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse}
+def make_offset(parameters: list[int], parts: list[bytes], _: int) -> bytes:
+    width, narrow, offset = parameters
+    elements = (int.from_bytes(x, "little") + offset for x in cut(parts[0], narrow))
+    return b"".join((x % 2 ** (8 * width)).to_bytes(width, "little") for x in elements)
+
+
+MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset}
 
 
 # ---- 5. From planes to elements ---------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ def elements(draw: st.DrawFn) -> tuple[np.ndarray, str]:
     match draw(st.integers(0, 3)):
         case 0:
             x = np.where(rng.random(n) < draw(st.floats(0, 1)), kind(0), x)
+        case 2:
+            narrow = rng.integers(0, draw(st.sampled_from([2, 255, 256, 1000, 65_535, 65_536])), n, endpoint=True)
+            x = (narrow.astype(np.uint64) - np.uint64(draw(st.integers(0, top)))).astype(kind)
         case 1:
             x = (np.arange(n, dtype=np.uint64) * np.uint64(draw(st.integers(0, top)))).astype(kind)
     for at in draw(st.lists(st.integers(0, n - 1), max_size=3)):
@@ -110,10 +113,12 @@ WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float3
         (np.where(RNG.random((300, 400)) < 0.9, 0, NOISE), "F32", "sparse", 3.4),
         (np.arange(120_000, dtype=np.int64), "I64", "ramp", 0.01),
         (np.arange(120_000, dtype=np.int32) * -7 + 3, "I32", "ramp", 0.01),
+        (np.round(NOISE * 60).astype(np.int16), "I16", "offset", 8.1),
+        (np.round(NOISE * 20).astype(np.int64), "I64", "offset", 6.5),
         (NOISE, "F32", "none", 32),
         (np.full(120_000, 7, np.int64), "I64", "none", 32),
     ],
-    ids=["int8 f32", "int8 bf16", "zeros", "ids", "backwards", "noise", "constant"],
+    ids=["int8 f32", "int8 bf16", "zeros", "ids", "backwards", "i16", "i64", "noise", "constant"],
 )  # fmt: skip
 def test_what_is_found(data: np.ndarray, dtype: str, expected: str, bits: float) -> None:
     data = data.astype(np.uint16) if dtype == "BF16" else data

@@ -98,9 +98,18 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     x = data[: elements * width].view(UINT[width])
     ors, ands = int(np.bitwise_or.reduce(x)), int(np.bitwise_and.reduce(x))
     places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
-    constant = ands & ~sum(255 << shift for shift, _ in places)
+    if width == 2 and 8 < (high := ors.bit_length()) < 16 and _top_is_better(x, high - 8):
+        places = [*fields.cut_planes(0, high - 8), (high - 8, 8)]
+    constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
     layout = _layout(data.size, code, width, tile_for(shape, elements), places, constant=constant)
     return _with_planes(layout, x, level, None, None)
+
+
+def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
+    """Whether 16-bit numbers take fewer bits as their 8 top bits and the ``low`` others than as two bytes."""
+    part = x[:: max(1, x.size >> 16)]
+    bits = [int(table_kernel.entropy(np.bincount(v, minlength=256))) for v in (part & 255, part >> 8, part >> low)]
+    return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
 
 
 def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:

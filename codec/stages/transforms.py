@@ -17,8 +17,8 @@ from codec.kernels import transforms as kernel
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import Cursor, varint
 
-FIELDS, PALETTE, RAMP, SPARSE = 1, 2, 3, 4
-NAMES: Final = {FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse"}
+FIELDS, PALETTE, RAMP, SPARSE, OFFSET = 1, 2, 3, 4, 5
+NAMES: Final = {FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset"}
 
 FIELDS_MAX: Final = 16
 FIELD_BYTES_MAX: Final = 1 << 16
@@ -164,6 +164,37 @@ class Sparse(_Elements):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Offset(_Elements):
+    """Elements of ``narrow`` (log2 of their bytes), and ``start`` added to each."""
+
+    narrow: int
+    start: int
+    number = OFFSET
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return bytes((self.code, self.narrow)) + self.start.to_bytes(1 << self.code, "little")
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        return [self.count(length) << self.narrow]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        kind = _UINT[self.code]
+        np.add(parts[0].view(_UINT[self.narrow]), kind(self.start), out=out.view(kind), dtype=kind)
+
+
+def _read_offset(c: Cursor) -> Offset:
+    code = _code(c)
+    narrow = c.u8()
+    if narrow > code:
+        raise c.bad(f"elements of 2^{narrow} bytes become some of 2^{code}")
+    return Offset(code, narrow, int.from_bytes(c.take(1 << code), "little"))
+
+
 def _read_fields(c: Cursor) -> Fields:
     count = c.u8()
     if not 2 <= count <= FIELDS_MAX:
@@ -197,6 +228,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     FIELDS: _read_fields,
     PALETTE: lambda c: Palette(_code(c), _at_least_one(c, VALUES_MAX)),
     RAMP: _read_ramp,
+    OFFSET: _read_offset,
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 
