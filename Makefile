@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 FUZZ_SECONDS ?= 600
+PORTABLE := tests/kernels tests/stages tests/test_bulk.py tests/test_stability.py tests/test_structure.py
 
 .PHONY: help demo test lint types tests faults fuzz bench clean
 help:
@@ -30,9 +31,9 @@ types: $(VENV)/.dev
 # The whole suite as it runs for a user; then the kernels, the stages and what is written on the portable path, as on a
 # CPU without AVX-512; then the kernels as plain Python, where bounds are checked by numpy.
 tests: $(VENV)/.dev
-	$(RUN) -m pytest -q
-	CODEC_KERNELS=portable $(RUN) -m pytest -q tests/kernels tests/stages tests/test_bulk.py tests/test_stability.py
-	CODEC_KERNELS=portable NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels
+	$(RUN) -m pytest -q -n 2 --dist loadfile
+	CODEC_KERNELS=portable $(RUN) -m pytest -q -n 2 --dist loadfile $(PORTABLE)
+	CODEC_KERNELS=portable NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q -n 2 --dist loadfile tests/kernels
 
 faults: $(VENV)/.dev
 	$(RUN) -m tests.faults.run --kills 200 --signals 48

@@ -410,7 +410,8 @@ SEAM = {("huggingface_hub.utils._http", "_GLOBAL_CLIENT_FACTORY"), ("huggingface
 
 def _attributes() -> dict[tuple[str, str], Any]:
     """What foreign modules and their classes hold under which name."""
-    ours = ("codec", "hub", "tests", "__main__", "conftest")
+    # of torch, which nothing here knows, some names warn when they are looked at
+    ours = ("codec", "hub", "tests", "__main__", "conftest", "torch")
     found: dict[tuple[str, str], Any] = {}
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] in ours or not isinstance(module, types.ModuleType):

@@ -91,7 +91,7 @@ def test_snapshots_and_their_pages(server: HubServer, url: str, tmp_path: Path) 
 def test_the_file_system(url: str) -> None:
     fs = HfFileSystem(endpoint=url, skip_instance_cache=True)
     assert sorted(path.rpartition("/")[2] for path in fs.ls("org/m", detail=False)) == [
-        "big.bin", "config.json", NAME, "sub",
+        "big.bin", "config.json", NAME, f"{NAME}.weft", "sub",
     ]  # fmt: skip
     with fs.open(f"org/m/sub/{NAME}", block_size=1 << 16) as file:
         file.seek(-1000, 2)
