@@ -132,6 +132,8 @@ class _Pull:
             self.entries = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
         names = dict.fromkeys(path.removesuffix(SUFFIX) or path for path in self.entries)
         self.names = [name for name in names if self._wanted(name, _listed(include), _listed(exclude))]
+        if not self.names and (include or exclude):
+            raise codec.CodecError(f"{self.repo_id}: of {len(names)} files none is left by include and exclude")
         for name in self.names:
             checked_name(name)
         # a file can't be where another one wants a folder

@@ -1,6 +1,6 @@
 """Originals for everything that is not Python: a local endpoint in front of a Hub, or of a folder.
 
-With ``HF_ENDPOINT=http://127.0.0.1:8080`` any client of the Hub sees ``model.safetensors`` where there is only
+With ``HF_ENDPOINT=http://127.0.0.1:8800`` any client of the Hub sees ``model.safetensors`` where there is only
 ``model.safetensors.weft``, and only the latter crosses the wire.
 """
 
@@ -29,7 +29,7 @@ def serve(
     folder: PathLike | None = None,
     *,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: int = 8800,
     cache_dir: PathLike | None = None,
     cache_bytes: int | None = None,
     verbose: bool = False,
@@ -51,8 +51,8 @@ def serve(
     port is taken or a folder can't be used.
 
     >>> import hub.serving
-    >>> hub.serving.serve(folder="/models", port=8080, ready=print)  # doctest: +SKIP
-    http://127.0.0.1:8080
+    >>> hub.serving.serve(folder="/models", port=8800, ready=print)  # doctest: +SKIP
+    http://127.0.0.1:8800
     """
     endpoint, app = _made(upstream, folder, host, port, cache_dir, cache_bytes, verbose)
     try:

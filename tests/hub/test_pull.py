@@ -124,6 +124,12 @@ def test_patterns_mean_the_originals(server: HubServer, tmp_path: Path) -> None:
         assert {f.name for f in report.files} == expected == files_below(Path(report.folder))
 
 
+def test_patterns_that_leave_nothing(server: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(codec.CodecError, match="none is left"):
+        pulled(server, tmp_path / "c", include="*.gguf")
+    assert not (tmp_path / "c").exists()
+
+
 def test_the_weft_files_too(server: HubServer, weft: bytes, tmp_path: Path) -> None:
     report = pulled(server, tmp_path / "c", keep_compressed=True, include=NAME)
     folder = Path(report.folder)
