@@ -29,6 +29,7 @@ from codec.sources.segment import Field
 from codec.stages.geometry import Bytes
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
+from codec.stages.transforms import FIELD_BYTES_MAX, FIELDS_MAX
 from codec.structure import encode_fields, encode_structured
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
@@ -173,8 +174,9 @@ def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
 def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
     """The spans of a piece that is made of blocks, or has another structure that pays; None of one that has none."""
     fields: tuple[Field, ...] = getattr(piece, "fields", ())
-    if fields and piece.data.size % sum(field.size for field in fields) == 0:
-        row = max(1, piece.shape[-1] // sum(field.size for field in fields)) if piece.shape else 1
+    block = sum(field.size for field in fields)
+    if 2 <= len(fields) <= FIELDS_MAX and block <= FIELD_BYTES_MAX and piece.data.size % block == 0:
+        row = max(1, piece.shape[-1] // block) if piece.shape else 1
         return encode_fields(piece.data, fields, piece.dtype, row, level)
     return encode_structured(piece.data, piece.dtype, piece.shape, level)
 

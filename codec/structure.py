@@ -1,6 +1,7 @@
 """Spans that are made of parts: which bytes have such a structure, and how their records are written.
 
-FORMAT.md, section 4a. Whatever is tried here is kept only if it is smaller than the plain way.
+FORMAT.md, section 4a. A palette, a mask and an offset are tried, and kept only if they are smaller than the plain way.
+A progression is always taken, and so are the fields that a source knows.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Part:
 def encode_fields(
     data: Bytes, fields: tuple[Field, ...], dtype: DType | None, row: int, level: Level
 ) -> list[EncodedSpan]:
-    """Code blocks of ``fields``; ``row``: blocks in one row of the tensor. ``data`` is a whole number of blocks."""
+    """Code blocks of ``fields``; ``row``: blocks in one row of the tensor.
+
+    ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most.
+    """
     sizes = tuple(field.size for field in fields)
     block = sum(sizes)
     each = PART_BYTES // block
@@ -71,22 +75,22 @@ def encode_fields(
 def encode_structured(
     data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level
 ) -> list[EncodedSpan] | None:
-    """Code a piece whose elements repeat, are mostly zero, or an arithmetic progression; None if they are neither, or
-    that saves nothing.
+    """Code a piece whose elements repeat, are often zero, integers that need fewer bytes, or an arithmetic progression;
+    None if they are nothing of that, or that saves nothing.
     """
     width = 0 if dtype is None else 4 if dtype.name == "C64" else dtype.bits // 8
     if width < 2 or data.size < LEAST or data.size % width or dtype is None:
         return None
-    sample, found = _look()
-    kernel.glance(read_only(data), width, sample, found)
-    looked, zeros, kinds = found.tolist()
+    sample, counts = _look()
+    kernel.glance(read_only(data), width, sample, counts)
+    looked, zeros, kinds = counts.tolist()
     x = read_only(data).view(_UINT[width])
-    if dtype.name[0] in "IU" and width > 2:
+    whole = dtype.name[0] in "IU"
+    if whole and width > 2:
         ramp = _ramp(x, width)
         if ramp is not None:
             parts = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
             return [_made(p.view(np.uint8), dtype, replace(ramp, start=int(p[0])), [], level) for p in parts]
-    whole = dtype.name[0] in "IU"
     if not whole and kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
@@ -96,9 +100,9 @@ def encode_structured(
     gain = False
     for at in range(0, x.size, each):
         part = x[at : at + each]
-        plain, found = _best(part, dtype, shape, level)
-        gain |= found is not plain
-        spans.append(found)
+        plain, best = _best(part, dtype, shape, level)
+        gain |= best is not plain
+        spans.append(best)
     return spans if gain else None
 
 

@@ -146,7 +146,7 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
 def whole_blocks(s: Segment) -> int:
     """Bytes of a tensor of blocks that are coded at a time: whole rows, where they fit."""
     row = s.shape[-1] if s.shape and s.shape[-1] % s.block == 0 and 0 < s.shape[-1] <= SPAN_BYTES_MAX else s.block
-    return SPAN_BYTES_MAX // row * row
+    return SPAN_BYTES_MAX // row * row or SPAN_BYTES_MAX
 
 
 def _batches(pieces: Iterator[_Piece], size: int) -> Iterator[list[_Piece]]:

@@ -150,6 +150,17 @@ def test_a_source_may_say_that_bytes_are_blocks() -> None:
         assert f.get_tensor("w").tobytes() == blocks.tobytes() and f.get_slice("w")[7:9].shape == (2, 720)
 
 
+@pytest.mark.parametrize("sizes", [(1200,), (1,) * 17, (70_000, 2), (600_000, 3)], ids=["one", "many", "long", "huge"])
+def test_fields_that_a_record_cannot_hold_are_coded_plainly(sizes: tuple[int, ...]) -> None:
+    fields = tuple(Field(size, "U8", "codes") for size in sizes)
+    data = np.random.default_rng(5).integers(0, 9, 2 * sum(sizes), np.uint8).tobytes()
+    segments = [Segment(0, len(data), "w", "U8", (2, sum(sizes)), fields=fields)]
+    out = io.BytesIO()
+    report = write(BytesOriginal(data), out.write, level="default", segments=segments)
+    assert codec.decompress(out.getvalue()) == data
+    assert "codes" not in report.bits["U8"]
+
+
 @given(hnp.arrays(np.uint8, st.integers(1, 400)), st.integers(1, 9), st.data())
 def test_kernels_against_numpy(data: np.ndarray, block: int, draw: st.DataObject) -> None:
     n = data.size // block
