@@ -89,33 +89,31 @@ def encode_structured(
     if whole and width > 2:
         ramp = _ramp(x, width)
         if ramp is not None:
-            parts = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
-            return [_made(p.view(np.uint8), dtype, replace(ramp, start=int(p[0])), [], level) for p in parts]
+            runs = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
+            return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level) for r in runs]
     if not whole and kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
-    spans = []
     each = PART_BYTES // width
     each = each // row * row or each  # whole rows, where they fit
-    gain = False
-    for at in range(0, x.size, each):
-        part = x[at : at + each]
-        plain, best = _best(part, dtype, shape, level)
+    cut = [x[at : at + each] for at in range(0, x.size, each)]
+    ways = [
+        list(filter(None, (_palette(part, dtype, shape), _sparse(part, dtype), _offset(part, dtype, shape))))
+        for part in cut
+    ]
+    if not any(ways):
+        return None
+    spans, gain = [], False
+    for part, tried in zip(cut, ways, strict=True):
+        data = part.view(np.uint8)
+        best = plain = encode_span(data, dtype, shape, level)
+        for transform, parts in tried:
+            coded = _made(data, dtype, transform, parts, level)
+            if coded.stored.size < best.stored.size:
+                best = coded
         gain |= best is not plain
         spans.append(best)
     return spans if gain else None
-
-
-def _best(x: Any, dtype: DType, shape: tuple[int, ...], level: Level) -> tuple[EncodedSpan, EncodedSpan]:
-    """(the plain way, the smallest way) to code some elements."""
-    data: Bytes = x.view(np.uint8)
-    plain = encode_span(data, dtype, shape, level)
-    best = plain
-    for transform, parts in filter(None, (_palette(x, dtype, shape), _sparse(x, dtype), _offset(x, dtype, shape))):
-        coded = _made(data, dtype, transform, parts, level)
-        if coded.stored.size < best.stored.size:
-            best = coded
-    return plain, best
 
 
 def _look() -> tuple[Any, Any]:
