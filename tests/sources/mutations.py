@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -58,6 +58,18 @@ def checked(parse: Parse, data: bytes) -> list[Segment] | None:
     assert at == len(data)
     names = [s.name for s in found if s.is_tensor and s.listed]
     assert len(names) == len(set(names))
+    return found
+
+
+def taken(parsers: Iterable[Parse], data: bytes) -> bool:
+    """Whether a parser takes the bytes. Each sees them, as a file and as a pipe."""
+    found = False
+    for parse in parsers:
+        found |= checked(parse, data) is not None
+        try:
+            parse(Look(lambda n: data[:n], None))
+        except RefusedError:
+            pass
     return found
 
 
