@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from codec.access import FileSource, opened
 from codec.bit_fields import HEADERS, INDEX, TABLES, part_names, plane_fields
 from codec.container import records
-from codec.decode import SpanDecoder
+from codec.decode import Earlier, SpanDecoder
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError
 from codec.reader import WeftFile
@@ -152,7 +153,8 @@ def _span(weft: WeftFile, number: int) -> dict[str, int]:
     at, entry = weft.offsets[number], weft.index.spans[number]
     record = weft.source.read_at(at, entry.record)
     what = weft.what(number)
-    counter = _Counter(records.body_of(record, records.SPAN, weft.name, at), what)
+    earlier = partial(weft.earlier, number)
+    counter = _Counter(records.body_of(record, records.SPAN, weft.name, at), what, earlier)
     lay = counter.layout
     if lay.length != entry.original or lay.chunks != max(1, len(entry.chunks)):
         raise CorruptFileError(f"{what}: its span record and the index do not agree")
@@ -171,8 +173,8 @@ def _span(weft: WeftFile, number: int) -> dict[str, int]:
 class _Counter(SpanDecoder):
     """Decodes a span, and counts the stored bytes of its planes and of its parts."""
 
-    def __init__(self, body: bytes | memoryview, what: str) -> None:
-        super().__init__(body, what)
+    def __init__(self, body: bytes | memoryview, what: str, earlier: Earlier | None = None) -> None:
+        super().__init__(body, what, earlier)
         self.sizes = [0] * len(self.layout.planes)
         self.parts: list[_Counter] = []
 

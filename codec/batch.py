@@ -30,7 +30,7 @@ from codec.stages.geometry import Bytes
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
 from codec.stages.transforms import FIELD_BYTES_MAX, FIELDS_MAX
-from codec.structure import encode_fields, encode_structured
+from codec.structure import encode_copy, encode_fields, encode_structured
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
 #: Spans that one call of the kernel codes, at most, and their chunks.
@@ -172,7 +172,11 @@ def encode(pieces: list[Any], level: Level, out: Bytes) -> Batch:
 
 
 def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
-    """The spans of a piece that is made of blocks, or has another structure that pays; None of one that has none."""
+    """The spans of a piece that was there before, is made of blocks, or has another structure that pays; None of one
+    that has none.
+    """
+    if getattr(piece, "distance", 0):
+        return [encode_copy(piece.data, piece.dtype, piece.distance)]
     fields: tuple[Field, ...] = getattr(piece, "fields", ())
     block = sum(field.size for field in fields)
     if 2 <= len(fields) <= FIELDS_MAX and block <= FIELD_BYTES_MAX and piece.data.size % block == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -14,8 +15,10 @@ from codec.stages import layout as layouts
 from codec.stages import plain, registry
 from codec.stages.geometry import Bytes, plane_geometry, read_only, view, working
 from codec.stages.layout import UINT, Layout
-from codec.stages.transforms import Transform
+from codec.stages.transforms import Copy, Transform
 from codec.wire import Cursor
+
+Earlier = Callable[[int, Bytes], None]
 
 _NONE: Final = np.zeros(0, np.uint8)
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
@@ -24,15 +27,16 @@ _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 class SpanDecoder:
     """One span, from its span record's body: decodes its chunks, in any order, from any thread.
 
-    ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). Raises the errors of codec.errors.
+    ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). ``earlier(distance, out)`` fills out
+    (uint8) with the bytes so far before the span, for a copy. Raises the errors of codec.errors.
     """
 
-    __slots__ = ("_cursor_at", "_head", "_ints", "_kernels", "_places", "_shapes", "layout", "what")
+    __slots__ = ("_cursor_at", "_earlier", "_head", "_ints", "_kernels", "_places", "_shapes", "layout", "what")
 
-    def __init__(self, body: bytes | memoryview, what: str) -> None:
+    def __init__(self, body: bytes | memoryview, what: str, earlier: Earlier | None = None) -> None:
         cursor = Cursor(memoryview(body), what)
         self.layout: Layout = layouts.decode(cursor)
-        self.what, self._head, self._cursor_at = what, body, cursor.at
+        self.what, self._head, self._cursor_at, self._earlier = what, body, cursor.at, earlier
         lay = self.layout
         if lay.transform is not None:
             return
@@ -108,7 +112,10 @@ class SpanDecoder:
             part.decode_inline(parts[-1])
             at += size + 7 & ~7
         try:
-            transform.make(parts, target)
+            if isinstance(transform, Copy) and self._earlier is not None:
+                self._earlier(transform.distance, target)
+            else:
+                transform.make(parts, target)
         except ValueError as error:
             raise CorruptFileError(f"{self.what}: {error}") from None
         if target is not out:

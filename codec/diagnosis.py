@@ -16,10 +16,13 @@ from codec.decode import SpanDecoder
 from codec.errors import CodecError, CorruptFileError, NotWeftError, TruncatedFileError, UnsupportedVersionError
 from codec.limits import SAFETENSORS_HEADER_MAX
 from codec.reader import Source, WeftFile
+from codec.recovery.copies import Placed
 from codec.recovery.scan import index_at_end, index_begins, sound_record
+from codec.recovery.spans import Span
 from codec.report import Damage
 from codec.sources import Segment
 from codec.sources.safetensors import NotSafetensorsError, parse
+from codec.stages.geometry import Bytes
 
 _ADVICE: Final = '; run "codec recover"'
 
@@ -78,6 +81,8 @@ class _Walk:
         self.source, self.file = source, file
         self.front, self.wanted = bytearray(), 9  # of the original, for the names of its tensors
         self.at, self.done, self.span = records.HEADER_BYTES, 0, 0
+        self.copies = records.may_copy(source.read_at(0, records.HEADER_BYTES))
+        self.placed = Placed(source)
         found = file.index if file is not None else index_at_end(source)
         self.index: Index | None = found
         self.starts = file.starts if file is not None else found.span_offsets()[0] if found is not None else [0]
@@ -98,8 +103,10 @@ class _Walk:
                     return self._end(start, error)
                 if kind != records.SPAN:
                     raise CorruptFileError(f"chunk record at byte {start}, where a span should begin")
-                decoder = SpanDecoder(body, f"record at byte {start}")
+                decoder = SpanDecoder(body, f"record at byte {start}", self._earlier)
                 self._check_listed(decoder, start)
+                lay, place = decoder.layout, (start, self.at - start)
+                span = Span(lay.length, place, lay.chunks, {}, begin=self.done, copied=lay.copied)
                 if decoder.inline:
                     self._decode(decoder, None, body)
             except CodecError as e:
@@ -107,13 +114,24 @@ class _Walk:
                 begin = None if self.index is None and self._header_end() == self.done else self.done
                 return _Stop(begin, end, start, self._record_end(start, 0), e)
             if not decoder.inline:
-                stop = self._chunks(decoder)
+                stop = self._chunks(decoder, span)
                 if stop is not None:
                     return stop
+            if self.copies and self.file is None:
+                self.placed.add(span)
             self.done += decoder.layout.length
             self.span += 1
 
-    def _chunks(self, decoder: SpanDecoder) -> _Stop | None:
+    def _earlier(self, distance: int, out: Bytes) -> None:
+        """Of the span that is being decoded."""
+        if self.file is not None:
+            self.file.earlier(self.span, distance, out)
+        elif not self.copies:
+            raise CorruptFileError("a copy, in a file whose header says that there are none")
+        else:
+            self.placed.fill(self.done, distance, out)
+
+    def _chunks(self, decoder: SpanDecoder, span: Span) -> _Stop | None:
         for number in range(decoder.layout.chunks):
             start = self.at
             try:
@@ -125,6 +143,7 @@ class _Walk:
                     raise CorruptFileError(f"record at byte {start} is not the one that the index lists here")
                 decoder.what = f"record at byte {start}"
                 self._decode(decoder, number, body)
+                span.chunks[number] = start, self.at - start
             except CodecError as e:
                 a, b = decoder.layout.chunk_range(number)
                 return _Stop(self.done + a, self.done + b, start, self._record_end(start, 1 + number), e)

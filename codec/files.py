@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import math
@@ -10,6 +11,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -86,8 +88,9 @@ def compress(
 
     sink = MemorySink(records_room(size))
     writer.write(
-        original, sink.write, level=level, threads=threads, name="data", segments=segments, digest=False, room=sink.room
-    )
+        original, sink.write, level=level, threads=threads, name="data", segments=segments, digest=False,
+        room=sink.room, again=sink.again,
+    )  # fmt: skip
     return sink.finish()
 
 
@@ -171,8 +174,10 @@ def compress_file(
         )
         original = StreamOriginal(_unbuffered(file), size, file.fileno() if size is not None else None)
 
-        def run(sink: Any) -> Report:
-            report = writer.write(original, sink, level=level, threads=threads, progress=progress, name=name)
+        def run(sink: Any, again: Any = None) -> Report:
+            report = writer.write(
+                original, sink, level=level, threads=threads, progress=progress, name=name, again=again
+            )
             after = _status(file)
             if size is not None and _state(before) != _state(after):
                 raise SourceChangedError(f"{name}: changed while being read; nothing was written")
@@ -183,7 +188,7 @@ def compress_file(
         target = os.fspath(dst) if dst is not None else os.fspath(_path(src)) + SUFFIX
         differ(src, target)
         with AtomicFile(target, force=force, mode=before.st_mode if size is not None and before else None) as out:
-            return run(out.write)
+            return run(out.write, lambda header: out.write_at(header, 0))
 
 
 def decompress_file(
@@ -232,7 +237,7 @@ def _decompress_stream(
 ) -> Report:
     done = 0
 
-    def run(sink: Any) -> Report:
+    def run(sink: Any, again: Any = None) -> Report:
         def give(data: Any) -> None:
             nonlocal done
             sink(data)
@@ -240,14 +245,26 @@ def _decompress_stream(
             if progress is not None:
                 progress(done, None)
 
-        index, stored = decode_stream(StreamOriginal(_unbuffered(file)).read_bytes, give, name)
+        index, stored = decode_stream(StreamOriginal(_unbuffered(file)).read_bytes, give, name, again)
         return Report(index.original, stored, time.perf_counter() - began, 1, index.sha256.hex())
 
     if dst is not None and hasattr(dst, "write"):
-        return run(_writer_of(dst))
+        return run(_writer_of(dst), _by_index(file, name))
     target = os.fspath(dst) if dst is not None else _without_suffix(os.fspath(_path(src)))
     with AtomicFile(target, force=force) as out:
-        return run(out.write)
+        return run(out.write, out.read_at)
+
+
+def _by_index(file: BinaryIO, name: str) -> Callable[[int, Any], None] | None:
+    """What gives bytes of an original again, by decoding them again: if that leaves where a stream is as it is."""
+    if type(file) is not io.FileIO or not hasattr(os, "pread") or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return None
+    held = functools.cache(lambda: reader.WeftFile(FileSource(file, name)))
+
+    def again(offset: int, out: Any) -> None:
+        out[:] = held().read(offset, offset + out.size)
+
+    return again
 
 
 def verify_file(

@@ -107,6 +107,10 @@ class MemorySink:
             place[:] = source
         self._at = end
 
+    def again(self, data: bytes) -> None:
+        """Write the first bytes once more."""
+        self._filling.array[: len(data)] = np.frombuffer(data, np.uint8)
+
     def finish(self) -> bytes:
         """All that was written."""
         self._filling.resize(self._at)

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from codec.access import FileSource, opened
@@ -17,6 +17,8 @@ from codec.report import FileInfo
 
 if TYPE_CHECKING:
     from codec.stages.geometry import Bytes
+
+Again = Callable[[int, Any], bool]
 
 
 def open_original(path: str | os.PathLike[str] | BinaryIO | Source) -> OriginalFile:
@@ -61,10 +63,15 @@ class OriginalFile(io.RawIOBase):
         """What header and index say."""
         return self._file.info()
 
-    def pieces(self, begin: int = 0, end: int | None = None, *, threads: int | None = None) -> Iterator[memoryview]:
+    def pieces(
+        self, begin: int = 0, end: int | None = None, *, threads: int | None = None, again: Again | None = None,
+    ) -> Iterator[memoryview]:  # fmt: skip
         """Bytes begin..end of the original, in order, in pieces of some MiB at most, decoded by several threads ahead.
 
-        The stored bytes are asked for in the order in which they lie in the weft file, a few MiB apart at most.
+        The stored bytes are asked for in the order in which they lie in the weft file, a few MiB apart at most; but for
+        those of bytes that the original has twice, which are asked for again where the second time comes. Who keeps
+        what was decoded says so with ``again(offset, out)``, from any thread: it fills ``out`` (uint8) with the bytes
+        of the original from ``offset`` on if they are at hand, and returns whether they were.
 
         >>> import codec, io
         >>> file = codec.open_original(io.BytesIO(codec.compress(b"weights" * 9)))
@@ -74,20 +81,26 @@ class OriginalFile(io.RawIOBase):
         import numpy as np
 
         end = self.size if end is None else min(end, self.size)
+        file = self._file if again is None else self._file.with_decoded(again)
 
         def work(task: Task) -> tuple[Task, Bytes]:
             out = np.empty(task.end - task.begin, np.uint8)
-            self._file.run(task, out)
+            file.run(task, out)
             return task, out
 
         if begin < end:
-            for task, out in in_order(self._file.tasks(begin, end), work, thread_count(threads)):
+            for task, out in in_order(file.tasks(begin, end), work, thread_count(threads)):
                 yield out[max(0, begin - task.begin) : end - task.begin].data
 
     def stored_offset(self, begin: int = 0) -> int:
         """Where in the weft file lies the first byte that :meth:`pieces` asks for: who reads ahead begins there."""
         k = bisect.bisect_right(self._file.starts, min(max(begin, 0), self.size)) - 1
         return int(self._file.offsets[min(k, len(self._file.offsets) - 1)])
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the original may have bytes twice that are stored once: see ``again`` of :meth:`pieces`."""
+        return self._file.copies
 
     def readable(self) -> bool:
         """True."""

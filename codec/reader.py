@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import bisect
+import copy
 import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from codec.container import index as indexes
 from codec.container import records
+from codec.earlier import Shape, check_source, source_of
 from codec.errors import CorruptFileError, LimitExceededError, TruncatedFileError
 from codec.report import FileInfo, TensorInfo
 
@@ -72,6 +75,8 @@ class WeftFile:
         self.source, self.name = source, source.name
         head = source.read_at(0, min(source.size, records.HEADER_BYTES))
         self.version = records.check_header(head, self.name)
+        #: Whether there may be copies.
+        self.copies = records.may_copy(head)
         if source.size < records.HEADER_BYTES + records.TRAILER_BYTES:
             raise TruncatedFileError(f"{self.name}: ends after {source.size} bytes; too short for a weft file")
         start = max(0, source.size - TAIL_BYTES)
@@ -87,6 +92,7 @@ class WeftFile:
         self._lock = threading.Lock()
         self._decoders: dict[int, SpanDecoder] = {}
         self._tables: dict[int, SpanTables | None] = {}
+        self._decoded: Callable[[int, Bytes], bool] | None = None
 
     def info(self) -> FileInfo:
         """What header and index say."""
@@ -113,7 +119,32 @@ class WeftFile:
         """The careful decoder of a span; the last few are kept."""
         from codec.decode import SpanDecoder
 
-        return self._kept(self._decoders, span, SpanDecoder)
+        earlier = partial(self.earlier, span)
+        return self._kept(self._decoders, span, lambda body, what: SpanDecoder(body, what, earlier))
+
+    def with_decoded(self, decoded: Callable[[int, Bytes], bool] | None) -> WeftFile:
+        """This file, for one who can say what was decoded: ``(offset, out)`` fills out (uint8) with bytes of the
+        original if they are at hand, or is False.
+        """
+        other = copy.copy(self)
+        other._lock, other._decoders, other._decoded = threading.Lock(), {}, decoded
+        return other
+
+    def earlier(self, span: int, distance: int, out: Bytes) -> None:
+        """The bytes so far before a span, which is a copy of them."""
+        what = self.what(span)
+        begin = source_of(what, self.copies, self.starts[span], distance, out.size)
+        if self._decoded is not None and self._decoded(begin, out):
+            return
+        check_source(what, self.starts, span, begin, out.size, self._shape)
+        for task in self.tasks(begin, begin + out.size):
+            self.run_into(task, begin, out)
+
+    def _shape(self, span: int) -> Shape:
+        entry = self.index.spans[span]
+        if entry.chunks:
+            return Shape(self.chunked(span).chunk_bytes, len(entry.chunks), False)
+        return Shape(entry.original, 1, self.decoder(span).layout.copied)
 
     def chunked(self, span: int) -> SpanTables | Layout:
         """What is known of a span with chunk records: its tables, or its layout alone if they need the careful way."""

@@ -166,6 +166,17 @@ class AtomicFile:
                 rest, offset = rest[done:], offset + done
         self._written(size)
 
+    def read_at(self, offset: int, out: Bytes) -> None:
+        """Fill ``out`` (uint8) with what was written from an offset on; from any thread."""
+        at = 0
+        with _named(self.path):
+            while at < out.size:
+                part = os.pread(self.fd, out.size - at, offset + at)
+                if not part:
+                    raise OSError(5, "what was written is not there", self.path)
+                out[at : at + len(part)] = np.frombuffer(part, np.uint8)
+                at += len(part)
+
     def _written(self, size: int) -> None:
         self._unsynced += size
         if self._unsynced >= _SYNC_EVERY and (self._syncing is None or not self._syncing.is_alive()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +13,33 @@ from codec import bulk
 from codec.container import index as indexes
 from codec.container import records
 from codec.decode import SpanDecoder
+from codec.earlier import Shape, Spool, check_source, source_of
 from codec.errors import CorruptFileError, TruncatedFileError
 from codec.stages.geometry import Bytes
 
 
-def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], name: str) -> tuple[indexes.Index, int]:
+def decode_stream(
+    read: Callable[[int], bytes], sink: Callable[[Any], object], name: str,
+    again: Callable[[int, Bytes], None] | None = None,
+) -> tuple[indexes.Index, int]:  # fmt: skip
     """Decode a weft file front to back. Returns (its index, stored bytes).
 
     ``read(n)`` gives n bytes, fewer only at the end. Each chunk is checked before it goes out; SHA-256 at the end.
+    ``again(offset, out)`` fills out (uint8) with what the sink was given; without it, what a file with copies decodes
+    to is kept in a temporary file meanwhile.
     """
+    with contextlib.ExitStack() as stack:
+        return _decode(read, sink, name, again, stack)
+
+
+def _decode(
+    read: Callable[[int], bytes], sink: Callable[[Any], object], name: str,
+    again: Callable[[int, Bytes], None] | None, stack: contextlib.ExitStack,
+) -> tuple[indexes.Index, int]:  # fmt: skip
     at, done = 0, 0
     sha = hashlib.sha256()
+    spool: Spool | None = None
+    starts, shapes = [0], list[Shape]()  # of the spans, where there may be copies
 
     def exactly(size: int) -> memoryview:
         nonlocal at
@@ -43,11 +60,25 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
         nonlocal done
         sha.update(out.data)
         sink(out.data)
+        if spool is not None:
+            spool.write(out.data)
         done += out.size
+
+    def earlier(distance: int, out: Bytes) -> None:
+        what = f"{name}: bytes from {done}"
+        begin = source_of(what, copies, done, distance, out.size)
+        check_source(what, starts, len(shapes), begin, out.size, shapes.__getitem__)
+        assert again is not None
+        again(begin, out)
 
     front = read(records.HEADER_BYTES)
     at += len(front)
     records.check_header(front, name)
+    copies = records.may_copy(front)
+    if copies and again is None:
+        spool = Spool()
+        stack.callback(spool.close)
+        again = spool.read
     seen: list[indexes.SpanEntry] = []
     while True:
         start = at
@@ -56,7 +87,7 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
             break
         if kind != records.SPAN:
             raise CorruptFileError(f"{name}: chunk record at byte {start}, where a span should begin")
-        decoder = SpanDecoder(body, f"{name}: bytes from {done}")
+        decoder = SpanDecoder(body, f"{name}: bytes from {done}", earlier)
         entry = indexes.SpanEntry(decoder.layout.length, size)
         if decoder.inline:
             out = np.empty(decoder.layout.length, np.uint8)
@@ -74,6 +105,9 @@ def decode_stream(read: Callable[[int], bytes], sink: Callable[[Any], object], n
             give(out)
             entry.chunks.append(size)
         seen.append(entry)
+        if copies:
+            starts.append(done)
+            shapes.append(Shape(decoder.layout.chunk_bytes, decoder.layout.chunks, decoder.layout.copied))
     index = indexes.decode(body, name, start - records.HEADER_BYTES)
     end = bytes(read(records.TRAILER_BYTES + 1))
     at += len(end)

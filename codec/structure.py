@@ -18,11 +18,11 @@ from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
 from codec.kernels import transforms as kernel
 from codec.memory import kept
-from codec.planner.levels import Level
+from codec.planner.levels import Level, level_of
 from codec.sources.segment import Field
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
-from codec.stages.transforms import VALUES_MAX, Fields, Offset, Palette, Ramp, Sparse, Transform
+from codec.stages.transforms import VALUES_MAX, Copy, Fields, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import varint
 
 #: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
@@ -70,6 +70,11 @@ def encode_fields(
             offset += field.size
         spans.append(_made(piece, dtype, Fields(sizes), parts, level))
     return spans
+
+
+def encode_copy(data: Bytes, dtype: DType | None, distance: int) -> EncodedSpan:
+    """Code at most 524,288 bytes that the original had ``distance`` bytes before."""
+    return _made(data, dtype, Copy(distance), [], level_of("default"))
 
 
 def encode_structured(

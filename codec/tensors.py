@@ -118,7 +118,8 @@ def save_file(
 
     original, name = BytesOriginal(_serialized(dict(tensors), metadata)), os.fsdecode(path)
     with AtomicFile(name, force=True) as out:
-        return writer.write(original, out.write, level=level, threads=threads, name=name)
+        again = lambda header: out.write_at(header, 0)  # noqa: E731
+        return writer.write(original, out.write, level=level, threads=threads, name=name, again=again)
 
 
 def _serialized(tensors: dict[str, Any], metadata: dict[str, str] | None) -> bytes:

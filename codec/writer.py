@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -23,6 +24,7 @@ from codec.errors import SourceChangedError
 from codec.limits import SPAN_BYTES_MAX
 from codec.memory import records_room
 from codec.planner.levels import Level, level_of
+from codec.repeats import Repeats
 from codec.report import Progress, Report
 from codec.sources import segments_of
 from codec.sources.segment import Field, Segment
@@ -31,6 +33,8 @@ from codec.stages.geometry import Bytes
 Write = Callable[[Any], object]
 #: Original bytes that a thread codes at a time, about.
 _BATCH: Final = 1 << 20
+#: A row of so many bytes is not cut apart by a repeat.
+_ROW: Final = 16_384
 _NO_ROOM: Final = np.zeros(0, np.uint8)
 
 
@@ -59,6 +63,7 @@ class _Piece:
     shape: tuple[int, ...]
     segment: Segment | None
     fields: tuple[Field, ...] = ()
+    distance: int = 0  # to where the same bytes were before; 0 for those that are new
 
 
 @dataclass(slots=True)
@@ -111,7 +116,22 @@ class _Hash:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, size: int | None) -> Iterator[_Piece]:
+class _Front:
+    """Reads an original from its beginning by looking at it: what else reads it does not notice."""
+
+    def __init__(self, at: Callable[[int, int], bytes]) -> None:
+        self._look, self._done = at, 0
+
+    def read(self, size: int) -> Bytes:
+        """See Original."""
+        data = np.frombuffer(self._look(self._done, size), np.uint8)
+        self._done += data.size
+        return data
+
+
+def _pieces(
+    original: Original | _Front, segments: list[Segment], name: str, sha: _Hash, size: int | None
+) -> Iterator[_Piece]:
     """Spans of the segments, then of what follows them. A tensor that the original cuts short is opaque from there."""
     done = 0
     whole = True
@@ -141,6 +161,30 @@ def _pieces(original: Original, segments: list[Segment], name: str, sha: _Hash, 
         raise SourceChangedError(
             f"{name}: had {size} bytes when it was opened, gave {done}: it changed while being read"
         )
+
+
+def _cut(pieces: Iterator[_Piece], repeats: Repeats) -> Iterator[_Piece]:
+    """Pieces, cut where bytes begin and end that were there before."""
+    done = 0
+    for piece in pieces:
+        found = repeats.cuts(piece.data, done, _unit(piece)) if piece.data.size else []
+        if len(found) > 1 or any(c.distance for c in found):
+            for c in found:
+                yield replace(piece, data=piece.data[c.first : c.stop], distance=c.distance)
+        else:
+            yield piece
+        done += piece.data.size
+
+
+def _unit(piece: _Piece) -> int:
+    """Bytes of a piece that are not cut apart: an element, a block, or a row of some KiB."""
+    if piece.dtype is None:
+        return 8
+    bits = math.lcm(piece.dtype.bits, 8)
+    if piece.fields:
+        bits = 8 * sum(field.size for field in piece.fields)
+    row = piece.dtype.bits * math.prod(piece.shape[1:])
+    return row // 8 if row % bits == 0 and 0 < row <= 8 * _ROW else bits // 8
 
 
 def whole_blocks(s: Segment) -> int:
@@ -174,9 +218,11 @@ def write(
     segments: list[Segment] | None = None,
     digest: bool = True,
     room: Callable[[], Bytes] | None = None,
+    again: Callable[[bytes], object] | None = None,
 ) -> Report:
     """Compress ``original`` into ``sink``, front to back. ``segments``: what it is known to hold, else it is looked at.
-    ``room()``: memory in which what the sink is given next may be made.
+    ``room()``: memory in which what the sink is given next may be made. ``again(header)``: writes the file's first
+    bytes once more; without it, an original that can be read anywhere is read twice, since what repeats is said there.
 
     Raises SourceChangedError if it ends elsewhere than its size says, and whatever reading and writing raise.
     """
@@ -212,16 +258,25 @@ def write(
                 out = np.empty(records_room(size) + 8192 * len(batch), np.uint8)
         return batch, encode([p for p in batch if p.data.size], lev, out), out
 
+    at, size, copied = original.at, original.size, False
+    if at is not None and size is not None and again is None:
+        front = _pieces(_Front(at), segments, name, _Hash(False, False), size)
+        copied = any(piece.distance for piece in _cut(front, Repeats(at, size)))
     try:
-        put(records.header())
+        put(records.header(copied))
         opened: _Open | None = None
-        pieces = _pieces(original, segments, name, sha, original.size)
+        pieces = _pieces(original, segments, name, sha, size)
+        if at is not None and size is not None and (copied or again is not None):
+            pieces = _cut(pieces, Repeats(at, size))
         batches = _batches(pieces, _BATCH)
         for batch, coded, out in in_order(batches, work, workers):
             for part in coded.parts:
                 put(part)
             spans, counts = iter(coded.spans), iter(coded.counts)
             for piece in batch:
+                if piece.distance and not copied and again is not None:
+                    again(records.header(True))
+                    copied = True
                 found = list(islice(spans, next(counts))) if piece.data.size else []
                 opened = _enter(index, opened, piece, found)
                 totals.add(piece, found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import copy_vectors
 import made_vectors
 import naive_writer as w
 from naive_writer import bits_to_bytes, low_first, varint
@@ -98,7 +99,7 @@ def headers() -> Iterator[Invalid]:
     ):
         yield Invalid(f"header-{name}", f"major version {major}", blob, UNSUPPORTED)
     yield Invalid("header-major-0", "major version 0", w.header(major=0) + rest)
-    for flags in (1, 0x8000):
+    for flags in (2, 0x8000):
         yield Invalid(f"header-flags-{flags:04x}", f"flags {flags:04x}", w.header(flags=flags) + rest, UNSUPPORTED)
     yield Invalid("header-flags-check", "flags, and a check that says they are damage", flipped(BLOB, 10))
     yield Invalid("header-check", "the check", flipped(BLOB, 12))
@@ -871,7 +872,7 @@ def trailers() -> Iterator[Invalid]:
 
 
 def made_spans() -> Iterator[Invalid]:
-    for found in made_vectors.invalid():
+    for found in (*made_vectors.invalid(), *copy_vectors.invalid()):
         yield Invalid(*found)
 
 

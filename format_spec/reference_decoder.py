@@ -165,7 +165,8 @@ def within_memory(read: Callable[[bytes], Result]) -> Callable[[bytes], Result]:
 MAGIC = bytes.fromhex("89 57 45 46 54 0D 0A 1A")
 
 
-def read_header(file: Cursor) -> None:
+def read_header(file: Cursor) -> bool:
+    """Whether the file may hold copies."""
     if not file.data or file.data[:8] != MAGIC[: len(file.data)]:
         raise NotWeft("the file does not begin with the magic of a weft file")
     file.take(8)
@@ -174,7 +175,7 @@ def read_header(file: Cursor) -> None:
     flags = file.integer(2)
     check(file.integer(4) == hash64(file.data[:12]) % 2**32, "the check of the header does not match")
     check(major == 1, "format version 0")
-    known(flags, [0], "header flags")
+    return known(flags, [0, 1], "header flags") == 1
 
 
 # ---- 3. Records -------------------------------------------------------------------------------------------------
@@ -282,8 +283,13 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5), "transform")
-    parameters, sizes = read_fields(body, length) if transform == 1 else read_elements(body, length, transform)
+    known(transform, (1, 2, 3, 4, 5, 6), "transform")
+    if transform == 6:
+        parameters, sizes = [body.varint()], []
+    elif transform == 1:
+        parameters, sizes = read_fields(body, length)
+    else:
+        parameters, sizes = read_elements(body, length, transform)
     return Span(
         length, 1, None, 0, 0, False, False, length, length, [], length, 0, 1, Made(transform, parameters, sizes)
     )
@@ -320,7 +326,38 @@ def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int],
     return [width, others], [math.ceil(n / 8), others * width]
 
 
-def read_parts(body: Cursor, span: Span, made: Made) -> bytes:
+class Before(NamedTuple):
+    """What a copy may look at: the original so far, and (begin, span) of its spans."""
+
+    original: bytearray
+    spans: list[tuple[int, Span]]
+    copies: bool  # whether the header allows any
+
+    def add(self, span: Span, decoded: bytes) -> None:
+        self.spans.append((len(self.original), span))
+        self.original.extend(decoded)
+
+
+def copied(before: Before, distance: int, length: int) -> bytes:
+    """The bytes of a copy."""
+    check(before.copies, "a copy in a file whose header knows of none")
+    check(length <= distance <= len(before.original), f"a copy of {length} bytes from {distance} before")
+    first = len(before.original) - distance
+    stop, chunks = first + length, 0
+    for begin, span in before.spans:
+        end = begin + span.length
+        if begin < stop and first < end:
+            check(span.made is None or span.made.transform != 6, "a copy of a copy")
+            inside = [
+                min((at - begin) // (span.chunk * span.width), span.chunks - 1)
+                for at in (max(first, begin), min(stop, end) - 1)
+            ]
+            chunks += inside[1] - inside[0] + 1
+    check(chunks <= 16, f"a copy of bytes in {chunks} chunks")
+    return bytes(before.original[first:stop])
+
+
+def read_parts(body: Cursor, span: Span, made: Made, before: Before) -> bytes:
     """Decode the parts of a made span, and make its bytes."""
     parts = []
     for size in made.sizes:
@@ -330,7 +367,10 @@ def read_parts(body: Cursor, span: Span, made: Made) -> bytes:
         parts.append(read_chunk(part, inner, 0))
     expected = body.integer(8)
     body.end()
-    decoded = MAKERS[made.transform](made.parameters, parts, span.length)
+    if made.transform == 6:
+        decoded = copied(before, made.parameters[0], span.length)
+    else:
+        decoded = MAKERS[made.transform](made.parameters, parts, span.length)
     check(hash64(decoded) == expected, "the hash of a made span does not match")
     return decoded
 
@@ -735,14 +775,14 @@ DTYPES = dict(enumerate(BITS.items(), 1))
 # ---- 10. Reading without an index, and with one -----------------------------------------------------------------
 
 
-def decode_span(file: Cursor, start: int, span: Span, body: Cursor) -> tuple[bytes, Listed]:
-    """Decode the span whose record began at `start`; also what the index should say of it.
+def decode_span(file: Cursor, start: int, span: Span, body: Cursor, before: Before) -> tuple[bytes, Listed]:
+    """Decode the span whose record began at `start`, behind the original so far; also what the index should say of it.
 
     The cursor is behind the record, where chunk records are if there are any; `body` at what the record has left.
     """
     listed = Listed(span.length, file.at - start, [])
     if span.made:
-        return read_parts(body, span, span.made), listed
+        return read_parts(body, span, span.made, before), listed
     if span.chunks == 1:
         return read_chunk(body, span, 0), listed
     body.end()
@@ -761,8 +801,7 @@ def decode_span(file: Cursor, start: int, span: Span, body: Cursor) -> tuple[byt
 def decode(data: bytes) -> bytes:
     """The original, decoded front to back."""
     file = Cursor(data, 0, Truncated)
-    read_header(file)
-    original = bytearray()
+    before = Before(bytearray(), [], read_header(file))
     seen: list[Listed] = []
     while True:
         start = file.at
@@ -770,14 +809,15 @@ def decode(data: bytes) -> bytes:
         if kind == INDEX:
             break
         check(kind == SPAN, "a chunk record without a span")
-        piece, listed = decode_span(file, start, read_span(body), body)
-        original += piece
+        span = read_span(body)
+        piece, listed = decode_span(file, start, span, body, before)
+        before.add(span, piece)
         seen.append(listed)
     length = file.at - start
     check(read_trailer(file) == (start, length), "the trailer does not say where the index is")
     index = read_index(body, start - 16)
     check(index.spans == seen, "the index does not list what the file holds")
-    return compared(original, index)
+    return compared(before.original, index)
 
 
 def find_index(data: bytes) -> Index:
@@ -797,7 +837,7 @@ def find_index(data: bytes) -> Index:
 def decode_by_index(data: bytes) -> bytes:
     """The original, decoded span by span from where the index says that they are."""
     index = find_index(data)
-    original = bytearray()
+    before = Before(bytearray(), [], read_header(Cursor(data)))
     position = 16
     for listed in index.spans:
         file = Cursor(data, position)
@@ -806,11 +846,11 @@ def decode_by_index(data: bytes) -> bytes:
         span = read_span(body)
         check(span.length == listed.original, "a span is not as long as the index says")
         check(span.chunks == max(1, len(listed.chunks)), "a span has not the chunks that the index says")
-        piece, found = decode_span(file, position, span, body)
+        piece, found = decode_span(file, position, span, body, before)
         check(found == listed, "the index does not list what the file holds")
-        original += piece
+        before.add(span, piece)
         position = file.at
-    return compared(original, index)
+    return compared(before.original, index)
 
 
 @within_memory

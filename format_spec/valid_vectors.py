@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import copy_vectors
 import made_vectors
 import naive_writer as w
 import numpy as np
@@ -900,7 +901,7 @@ def lzma_by_codec() -> Iterator[Valid]:
 
 
 def made_by_hand() -> Iterator[Valid]:
-    for found in made_vectors.valid():
+    for found in (*made_vectors.valid(), *copy_vectors.valid()):
         yield Valid(*found)
 
 

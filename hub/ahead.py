@@ -17,6 +17,8 @@ AHEAD: Final = 1 << 25
 BEHIND: Final = 1 << 25
 #: A gap up to this is read through; over a larger one, the stream begins anew behind it.
 GAP: Final = 1 << 23
+#: Bytes asked for at a time of those that are wanted a second time.
+AGAIN: Final = 1 << 23
 
 
 class Ahead:
@@ -38,6 +40,8 @@ class Ahead:
         self._blocks: deque[bytes | memoryview] | None = None
         self._first = self._end = self._wanted = 0
         self._error: BaseException | None = None
+        self._behind = threading.Lock()
+        self._block: tuple[int, memoryview] = 0, memoryview(b"")
 
     @contextmanager
     def streaming(self, begin: int) -> Iterator[None]:
@@ -64,15 +68,26 @@ class Ahead:
                 self.known[offset, size] = self._file.read_at(offset, size)
             return self.known[offset, size]
         with self._changed:
-            if not self._first <= offset <= self._end + GAP:
-                self._begin(offset)
-            self._wanted = max(self._wanted, offset + size)
-            self._changed.notify_all()
-            while self._end < offset + size:
-                if self._error is not None:
-                    raise self._error
-                self._changed.wait()
-            return self._cut(offset, size)
+            if offset >= self._first:
+                if offset > self._end + GAP:
+                    self._begin(offset)
+                self._wanted = max(self._wanted, offset + size)
+                self._changed.notify_all()
+                while self._end < offset + size:
+                    if self._error is not None:
+                        raise self._error
+                    self._changed.wait()
+                return self._cut(offset, size)
+        return self._read_again(offset, size)
+
+    def _read_again(self, offset: int, size: int) -> memoryview:
+        """Bytes that the stream has passed, of what the original has twice: it goes on where it is."""
+        with self._behind:
+            at, held = self._block
+            if not at <= offset <= offset + size <= at + len(held):
+                # what comes next is likely to be wanted next; the tail is known
+                at, held = self._block = offset, self._file.read_at(offset, min(max(size, AGAIN), self.size - offset))
+            return held[offset - at : offset - at + size]
 
     def _begin(self, offset: int) -> None:
         self._blocks, self._first, self._end, self._error = deque(), offset, offset, None

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -279,7 +280,9 @@ class _Decoding:
         """SHA-256 of what then is in the file: what was there, and the rest, decoded."""
         size, at = self._file.size, 0
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        with os.fdopen(os.open(self._path, flags, 0o666), "r+b", buffering=0) as out, hashing() as digest:
+        with ExitStack() as stack:
+            out = stack.enter_context(os.fdopen(os.open(self._path, flags, 0o666), "r+b", buffering=0))
+            digest = stack.enter_context(hashing())
             while at < size and (held := out.read(min(1 << 22, size - at))):
                 digest.update(held)
                 at += len(held)
@@ -288,8 +291,17 @@ class _Decoding:
             if size - at > free:
                 what = f"{size - at} bytes more are needed, {free} are free"
                 raise OSError(errno.ENOSPC, f"no space left for {self._name}: {what}", str(self._path.parent))
+            earlier, lock = stack.enter_context(open(self._path, "rb", buffering=0)), threading.Lock()
+
+            def again(offset: int, room: memoryview) -> bool:
+                if offset + len(room) > at:
+                    return False
+                with lock:
+                    earlier.seek(offset)
+                    return earlier.readinto(room) == len(room)
+
             with self._source.streaming(self._file.stored_offset(at)):
-                for piece in self._file.pieces(at, threads=self._pull.threads):
+                for piece in self._file.pieces(at, threads=self._pull.threads, again=again):
                     if self._pull.stop.is_set():
                         raise _StoppedError
                     digest.update(piece)

@@ -13,6 +13,8 @@ MAGIC: Final = b"\x89WEFT\r\n\x1a"
 END_MAGIC: Final = b"WEFT\r\n\x1a\x89"
 MAJOR: Final = 1
 MINOR: Final = 0
+#: Flag of the header: there may be copies (transform 6).
+COPIES: Final = 1
 HEADER_BYTES: Final = 16
 TRAILER_BYTES: Final = 32
 
@@ -26,9 +28,9 @@ HEAD_BYTES: Final = 5
 FRAME_BYTES: Final = 13
 
 
-def header() -> bytes:
-    """The first 16 bytes of a file."""
-    front = MAGIC + bytes((MAJOR, MINOR, 0, 0))
+def header(copies: bool = False) -> bytes:
+    """The first 16 bytes of a file. ``copies``: it may hold some."""
+    front = MAGIC + bytes((MAJOR, MINOR, COPIES * copies, 0))
     return front + (xxh3_64_intdigest(front) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
@@ -53,9 +55,14 @@ def check_header(data: bytes | memoryview, name: str) -> tuple[int, int]:
         raise CorruptFileError(f"{name}: header checksum does not match (damaged)")
     if data[8] < 1:
         raise CorruptFileError(f"{name}: format version 0 does not exist")
-    if data[10:12] != b"\0\0":
-        raise UnsupportedVersionError(f"{name}: header flags {data[10:12].hex()}; this reader knows none")
+    if data[10] & ~COPIES or data[11]:
+        raise UnsupportedVersionError(f"{name}: header flags {data[10:12].hex()}; this reader knows {COPIES:02x}00")
     return data[8], data[9]
+
+
+def may_copy(data: bytes | memoryview) -> bool:
+    """Whether the header of a file, which was checked, says that there may be copies."""
+    return bool(data[10] & COPIES)
 
 
 def header_is_sound(data: bytes) -> bool:

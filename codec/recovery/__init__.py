@@ -19,6 +19,7 @@ from codec.errors import CodecError, CorruptFileError, NotWeftError, Unsupported
 from codec.limits import SAFETENSORS_HEADER_MAX
 from codec.reader import Source
 from codec.recovery import match, output, place
+from codec.recovery.copies import resolve
 from codec.recovery.output import Copy, Entry
 from codec.recovery.scan import FoundIndex, Records, find_index, index_begins, scan
 from codec.recovery.spans import Span, assembled, examined, lost_between, merged, missing, twins
@@ -157,6 +158,7 @@ def _part(progress: Progress | None, size: int, number: int) -> Progress | None:
 def _with_index(source: Source, found: Records, index: FoundIndex, progress: Progress | None) -> _Found:
     spans = match.matched(source, index, found)
     spans = list(_counted(in_order(spans, lambda s: examined(source, s), thread_count(None)), progress))
+    resolve(source, spans)
     listed = index.index
     starts, _ = listed.span_offsets()
     tensors = [
@@ -183,6 +185,7 @@ def _without_index(source: Source, found: Records, progress: Progress | None) ->
         span.joined = end == at or (bool(spans) and spans[-1].record is None)
         spans.append(span)
     segments, size = place.placed(source, spans)
+    resolve(source, spans)
     if segments is None:
         return _Found(spans, size, None, [], b"", False)
     tensors = [_Tensor(s.name, s.dtype, s.shape, s.start, s.stop) for s in segments if s.is_tensor]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from codec import bulk
 from codec.container import records
-from codec.decode import SpanDecoder
+from codec.decode import Earlier, SpanDecoder
 from codec.errors import CodecError
 from codec.limits import CHUNK_BYTES_MAX, RECORD_BODY_MAX, SPAN_BYTES_MAX
 from codec.reader import Source
@@ -32,7 +32,7 @@ class Span:
     ``begin`` is its place in the original, None if that is not known. ``record`` is None if it is not sound. ``parts``:
     chunks in all; one of them lies in the span record. ``chunks``: the sound chunk records by number. ``end`` is the
     offset behind its last record, None if that was not found; ``joined`` says that nothing lies between it and the span
-    before.
+    before. ``copied``: it is a copy of bytes before it, which ``earlier`` gives once they have a place.
     """
 
     length: int
@@ -43,6 +43,8 @@ class Span:
     dtype: int = 0
     end: int | None = None
     joined: bool = False
+    copied: bool = False
+    earlier: Earlier | None = None
     intact: list[Range] = field(default_factory=list)
 
 
@@ -51,23 +53,28 @@ def body(source: Source, place: Place) -> memoryview:
     return source.read_at(*place)[records.HEAD_BYTES : -8]
 
 
-def decoded(source: Source, span: Span) -> tuple[Bytes, list[Range]]:
-    """The bytes of a span, and where they are sound: decoded, and found right by their hashes."""
+def decoded(source: Source, span: Span, first: int = 0, end: int | None = None) -> tuple[Bytes, list[Range]]:
+    """The bytes of a span, and where they are sound: decoded, and found right by their hashes. Chunks that have no byte
+    of first..end are left out.
+    """
     nothing: tuple[Bytes, list[Range]] = (np.empty(0, np.uint8), [])
     if span.record is None:
         return nothing
     head = body(source, span.record)
     try:
-        decoder = SpanDecoder(head, source.name)
+        decoder = SpanDecoder(head, source.name, span.earlier)
     except CodecError:
         return nothing
     lay = decoder.layout
+    span.copied = lay.copied
     if lay.length != span.length or lay.chunks != span.parts:
         return nothing
     tables = None if decoder.inline else bulk.span_tables(head)
     out, ranges = np.empty(lay.length, np.uint8), []
     for number in (0,) if decoder.inline else sorted(span.chunks):
         begin, stop = lay.chunk_range(number)
+        if stop <= first or (end is not None and begin >= end):
+            continue
         try:
             if decoder.inline:
                 decoder.decode_inline(out)
@@ -114,7 +121,7 @@ def assembled(source: Source, found: Records, several: NDArray[np.bool_], first:
     span = Span(lay.length, at, lay.chunks, {}, dtype=lay.dtype)
     if decoder.inline:
         examined(source, span)
-        span.end = sum(at) if span.intact else None
+        span.end = sum(at) if span.intact or span.copied else None
         return span
     tables = bulk.span_tables(body(source, at))
     number, end, largest = -1, sum(at), 0

@@ -78,6 +78,11 @@ class Layout:
         return self.chunk * self.width
 
     @property
+    def copied(self) -> bool:
+        """Whether the span is a copy of what came before."""
+        return isinstance(self.transform, transforms.Copy)
+
+    @property
     def shifts(self) -> NDArray[np.int64]:
         """Shift of each plane, as the kernels take it."""
         return np.array([p.shift for p in self.planes], np.int64)

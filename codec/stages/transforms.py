@@ -17,8 +17,10 @@ from codec.kernels import transforms as kernel
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import Cursor, varint
 
-FIELDS, PALETTE, RAMP, SPARSE, OFFSET = 1, 2, 3, 4, 5
-NAMES: Final = {FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset"}
+FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY = 1, 2, 3, 4, 5, 6
+NAMES: Final = {
+    FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy"
+}  # fmt: skip
 
 FIELDS_MAX: Final = 16
 FIELD_BYTES_MAX: Final = 1 << 16
@@ -187,6 +189,27 @@ class Offset(_Elements):
         np.add(parts[0].view(_UINT[self.narrow]), kind(self.start), out=out.view(kind), dtype=kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Bytes that the original had before: ``distance`` bytes before the span begins."""
+
+    distance: int
+    number = COPY
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return varint(self.distance)
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        return []
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform. It isn't made of parts: codec.decode looks elsewhere."""
+        raise ValueError("a copy, where nothing came before")
+
+
 def _read_offset(c: Cursor) -> Offset:
     code = _code(c)
     narrow = c.u8()
@@ -229,6 +252,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     PALETTE: lambda c: Palette(_code(c), _at_least_one(c, VALUES_MAX)),
     RAMP: _read_ramp,
     OFFSET: _read_offset,
+    COPY: lambda c: Copy(c.varint()),
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 

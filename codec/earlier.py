@@ -1,0 +1,84 @@
+"""What a copy may look at (FORMAT.md, transforms/6_copy.md): checked the same way by whoever reads, by index or not."""
+
+from __future__ import annotations
+
+import bisect
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from codec.errors import CorruptFileError
+
+#: Chunks that the source of a copy may lie in.
+CHUNKS_MAX: Final = 16
+#: Bytes that a Spool holds in memory.
+_SPOOLED: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A span: bytes of each chunk but the last, how many chunks, and whether it is a copy."""
+
+    chunk: int
+    chunks: int
+    copied: bool
+
+
+def source_of(what: str, allowed: bool, here: int, distance: int, length: int) -> int:
+    """Where the source of a copy of ``length`` bytes begins in the original, in which the copy lies at ``here``.
+
+    ``allowed``: by the header. Raises CorruptFileError for one that does not lie before it.
+    """
+    if not allowed:
+        raise CorruptFileError(f"{what}: a copy, in a file whose header says that there are none")
+    if not length <= distance <= here:
+        raise CorruptFileError(f"{what}: a copy of {length} bytes from {distance} before byte {here}")
+    return here - distance
+
+
+def check_source(
+    what: str, starts: Sequence[int], span: int, begin: int, length: int, shape: Callable[[int], Shape]
+) -> None:
+    """Raise CorruptFileError for a source of a copy, span ``span``, that lies in copies or in too many chunks.
+
+    ``starts``: where the spans begin, that one at least to its own. ``shape(k)``: of span k.
+    """
+    stop = begin + length
+    first, chunks = bisect.bisect_right(starts, begin, 0, span + 1) - 1, 0
+    k = first
+    while k < span and starts[k] < stop:
+        found = shape(k)
+        if found.copied:
+            raise CorruptFileError(f"{what}: a copy of what is itself a copy, at byte {starts[k]}")
+        low, high = max(begin, starts[k]) - starts[k], min(stop, starts[k + 1]) - 1 - starts[k]
+        chunks += min(high // found.chunk, found.chunks - 1) - min(low // found.chunk, found.chunks - 1) + 1
+        if chunks > CHUNKS_MAX:
+            raise CorruptFileError(f"{what}: a copy of bytes in more than {CHUNKS_MAX} chunks")
+        k += 1
+
+
+class Spool:
+    """What went by, to be read again: in memory, and from 16 MiB on in a temporary file that has no name."""
+
+    def __init__(self) -> None:
+        self._file: Any = tempfile.SpooledTemporaryFile(max_size=_SPOOLED)
+        self._size = 0
+
+    def write(self, data: Any) -> None:
+        """Append. Raises OSError."""
+        try:
+            self._file.seek(self._size)
+            self._file.write(data)
+        except OSError as e:  # of which this names the place: it is neither the input nor the output
+            raise type(e)(e.errno, e.strerror, tempfile.gettempdir()) from None
+        self._size += len(data)
+
+    def read(self, offset: int, out: Any) -> None:
+        """Fill ``out`` (uint8) with the bytes from an offset on, which were written."""
+        self._file.seek(offset)
+        out[:] = memoryview(self._file.read(out.size))
+
+    def close(self) -> None:
+        """Give memory and disk back."""
+        self._file.close()
