@@ -6,6 +6,7 @@ import bisect
 import copy
 import json
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -119,7 +120,7 @@ class WeftFile:
         """The careful decoder of a span; the last few are kept."""
         from codec.decode import SpanDecoder
 
-        earlier = partial(self.earlier, span)
+        earlier = partial(WeftFile.earlier, weakref.proxy(self), span)  # no cycle: what failed is freed at once
         return self._kept(self._decoders, span, lambda body, what: SpanDecoder(body, what, earlier))
 
     def with_decoded(self, decoded: Callable[[int, Bytes], bool] | None) -> WeftFile:

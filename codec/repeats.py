@@ -159,7 +159,7 @@ class Repeats:
         at, new = first, done
         while stop - first >= (LEAST if whole else _RUN) and at < stop:
             far, size = self._source(begin + at, distance, min(CHUNK_BYTES_MAX, stop - at), begin + new)
-            if size >= _PART or at + size == stop:
+            if size >= _PART or (at + size == stop and (size >= LEAST or new == at)):
                 if at > new:
                     out.append(self._cut(begin, new, at, 0))
                 out.append(self._cut(begin, at, at + size, far))

@@ -46,9 +46,9 @@ overload(_word)(lambda data, at: lambda data, at: _word_ir(data, at))
 
 @njit(nogil=True, cache=True)
 def _key(data, at):  # type: ignore[no-untyped-def]
-    """The key of the 32 bytes at ``at``; 0 for eight bytes four times, which planes code well."""
+    """The key of the 32 bytes at ``at``; 0 for sixteen bytes twice, which are coded well as they are."""
     a, b, c, d = _word(data, at), _word(data, at + 8), _word(data, at + 16), _word(data, at + 24)
-    if a == b and b == c and c == d:
+    if a == c and b == d:
         return np.uint64(0)
     x = (a * _A) ^ (b >> np.uint64(31)) ^ (b << np.uint64(33))
     x = (x * _B) ^ (c >> np.uint64(29)) ^ (c << np.uint64(35))

@@ -44,7 +44,8 @@ def test_any_minor_version_is_read() -> None:
         (records.MAGIC + b"\2", UnsupportedVersionError, "format version 2"),
         (records.header()[:15] + b"?", CorruptFileError, "header checksum"),
         (header(records.MAGIC + bytes((0, 0, 0, 0))), CorruptFileError, "version 0"),
-        (header(records.MAGIC + bytes((1, 0, 1, 0))), UnsupportedVersionError, "flags 0100"),
+        (header(records.MAGIC + bytes((1, 0, 2, 0))), UnsupportedVersionError, "flags 0200"),
+        (header(records.MAGIC + bytes((1, 0, 3, 0))), UnsupportedVersionError, "flags 0300"),
         (header(records.MAGIC + bytes((1, 0, 0, 128))), UnsupportedVersionError, "flags 0080"),
     ],
 )
