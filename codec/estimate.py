@@ -23,11 +23,24 @@ from codec.engine import in_order, thread_count
 from codec.limits import CHUNK_BYTES_MAX
 from codec.planner.levels import level_of
 from codec.report import Estimate
-from codec.sampling import CODED_WHOLE, SAMPLED_PART, Sample, classes_of, looks, row_of, samples_within, whole_spans
+from codec.sampling import (
+    CODED_WHOLE,
+    SAMPLED_PART,
+    Sample,
+    classes_of,
+    looks,
+    repeated,
+    row_of,
+    samples_within,
+    whole_spans,
+)
 from codec.sources import segments_of
 from codec.sources.segment import Field, Segment
 from codec.stages.geometry import Bytes
 from codec.structure import PART_BYTES, encode_structured
+
+#: Stored bytes of a copy.
+_COPY_BYTES = 34
 
 
 @dataclass(slots=True)
@@ -76,7 +89,9 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
 
         kind, segments = segments_of(lambda n: at(0, n), source.size, at)
         whole = source.size <= CODED_WHOLE
-        classes = classes_of(segments, whole)
+        again, looked = repeated(segments, at)
+        copies = [s for k, s in enumerate(segments) if k in again]
+        classes = classes_of([s for k, s in enumerate(segments) if k not in again], whole)
 
         def parts_of(runs: list[tuple[int, int]]) -> list[Bytes]:
             return [np.frombuffer(source.read_at(*run), np.uint8) for run in runs]
@@ -96,7 +111,8 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
             once = sum(_payload(coded(sample, half)[0]) for half in halves) - _payload(found) if halves else 0
             return _Coded(sample, size, span, found, made, once)
 
-        sampled, made_of = 0, [0.0, 0.0]
+        made_of = [0.0, 0.0]
+        sampled = 0 if whole else looked
         if whole:
             samples = [sample for group in classes for sample in whole_spans(group)]
         else:
@@ -114,6 +130,9 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
         fields = bits.setdefault(group.dtype.name if group.dtype else "", {})
         for key, stored in group.predicted.items():
             fields[key] = fields.get(key, 0) + 8 * round(stored)
+    for s in copies:
+        fields = bits.setdefault(s.dtype, {})
+        fields["headers"] = fields.get("headers", 0) + 8 * _COPY_BYTES * -(-s.size // CHUNK_BYTES_MAX)
     total = sum(sum(fields.values()) for fields in bits.values()) // 8
     around = records.HEADER_BYTES + records.TRAILER_BYTES
     around += _index_bytes(kind, level, segments, source.size, total, made_of[1] / (sum(made_of) or 1))

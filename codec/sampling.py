@@ -15,7 +15,8 @@ from typing import Final
 
 from codec.dtypes import DTYPES, DType
 from codec.encode import span_bytes
-from codec.sources.segment import Field, Segment
+from codec.repeats import LEAST
+from codec.sources.segment import At, Field, Segment
 from codec.structure import PART_BYTES
 from codec.writer import whole_blocks
 
@@ -38,6 +39,10 @@ _RUN_TOGETHER: Final = 1 << 15
 
 #: Bytes looked at to see whether the elements of a class have a structure, at each of three places.
 _LOOK: Final = 1 << 14
+
+#: How many places of a segment are looked at, and bytes at each, to see whether it repeats another; then to be sure.
+_PROBES: Final = (5, 32)
+_PROBES_MORE: Final = (9, 256)
 
 #: Multiples of it, without their whole parts, are spread evenly however many they are.
 _GOLDEN: Final = 0.6180339887
@@ -104,6 +109,29 @@ def classes_of(segments: list[Segment], whole: bool) -> list[Class]:
         for span in group.spans:
             into.add(span)
     return [group for group in out.values() if group.size]
+
+
+def repeated(segments: list[Segment], at: At) -> tuple[set[int], int]:
+    """Which segments are likely to repeat an earlier one, by their numbers; and how many bytes were looked at.
+
+    Those that agree in size and in a few bytes are compared in some more: of weights that is sure enough.
+    """
+    seen: dict[tuple[int, bytes], int] = {}
+    found, looked = set[int](), 0
+
+    def probe(s: Segment, count: int, size: int) -> bytes:
+        nonlocal looked
+        looked += count * size
+        return b"".join(at(s.start + (s.size - size) * k // (count - 1), size) for k in range(count))
+
+    for number, s in enumerate(segments):
+        if s.size < LEAST:
+            continue
+        key = probe(s, *_PROBES)
+        first = seen.setdefault((s.size, key), number)
+        if first != number and key.strip(key[:1]) and probe(s, *_PROBES_MORE) == probe(segments[first], *_PROBES_MORE):
+            found.add(number)
+    return found, looked
 
 
 def whole_spans(group: Class) -> Iterator[Sample]:

@@ -145,3 +145,13 @@ def test_errors(tmp_path: Path) -> None:
         codec.estimate_file(tmp_path / "none")
     with pytest.raises(ValueError, match="level"):
         codec.estimate_file(io.BytesIO(b""), level="much")
+
+
+def test_tensors_that_repeat_count_once() -> None:
+    layer = {name: np.random.default_rng(k).normal(0, 0.02, (700, 300)).astype("f4") for k, name in enumerate("abcd")}
+    original = save({f"layers.{k}.{name}": x for k in range(12) for name, x in layer.items()})
+    stored = len(codec.compress(original))
+    found = codec.estimate_file(io.BytesIO(original))
+    assert stored < len(original) / 12
+    assert abs(found.estimated_bytes / stored - 1) < 0.01
+    assert found.sampled_bytes < len(original) / 20

@@ -40,3 +40,11 @@ def compressed(original: bytes, folder: Path, name: str = "model.weft") -> bytes
 def sha256(data: bytes) -> str:
     """In hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def tied(seed: int, rows: int = 2048, columns: int = 512, between: int = 3) -> bytes:
+    """A safetensors file whose first tensor comes again as its last."""
+    rng = np.random.default_rng(seed)
+    layers = [rng.integers(0, 1 << 16, (rows, columns), np.uint16) for _ in range(between + 1)]
+    tensors = {f"layers.{k}.weight": layer for k, layer in enumerate([*layers, layers[0]])}
+    return safetensors.numpy.save(tensors)

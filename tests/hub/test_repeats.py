@@ -1,0 +1,79 @@
+"""Files in which tensors come twice: what is stored once goes over the wire about once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from huggingface_hub import hf_hub_download
+
+import codec
+import hub
+from hub import ahead
+from tests.hub.models import compressed, sha256, tied
+from tests.hub.server import HubServer
+
+MODEL = tied(5)
+NAME = "model.safetensors"
+TENSOR = 2048 * 512 * 2
+
+
+@pytest.fixture
+def weft(tmp_path: Path) -> bytes:
+    return compressed(MODEL, tmp_path)
+
+
+@pytest.fixture
+def server(make_hub_server: Callable[..., HubServer], weft: bytes, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """With readers that soon forget what they received."""
+    monkeypatch.setattr(ahead, "BEHIND", 3 << 20)
+    monkeypatch.setattr(ahead, "AHEAD", 1 << 18)
+    monkeypatch.setattr(ahead, "GAP", 1 << 16)
+    monkeypatch.setattr(ahead, "AGAIN", 1 << 20)
+    server = make_hub_server()
+    server.add_repo("org/m", {f"{NAME}.weft": weft})
+    return server
+
+
+def test_pull_reads_back_what_it_wrote(server: HubServer, weft: bytes, tmp_path: Path) -> None:
+    assert len(weft) < len(MODEL) - TENSOR + 10_000
+    report = hub.pull("org/m", cache_dir=tmp_path / "c", endpoint=server.url, threads=1)
+    (found,) = report.files
+    assert found.sha256 == sha256(MODEL) and Path(found.path).read_bytes() == MODEL
+    assert found.transferred_bytes == len(weft)
+
+
+def test_a_download_asks_again_for_what_comes_again(server: HubServer, weft: bytes, tmp_path: Path) -> None:
+    hub.enable()
+    try:
+        path = hf_hub_download("org/m", NAME, cache_dir=tmp_path / "c", endpoint=server.url)
+    finally:
+        hub.disable()
+    assert Path(path).read_bytes() == MODEL
+    assert server.bytes_sent(".weft") < len(weft) + 2 * TENSOR
+
+
+def test_one_tensor_of_many(server: HubServer, weft: bytes) -> None:
+    """The copy, from far away: its source is read, and nothing between them."""
+    with codec.safe_open(_Remote(weft)) as f:
+        found = f.get_tensor("layers.4.weight")
+        assert found.tobytes() == MODEL[-TENSOR:]
+        assert f.bytes_read < TENSOR * 1.3 + 70_000
+
+
+class _Remote:
+    """A seekable file object."""
+
+    name = "remote"
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (len(self._data) if whence == 2 else 0)
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        self._at += size
+        return self._data[self._at - size : self._at]
