@@ -14,7 +14,7 @@ from hub import ahead
 from tests.hub.models import compressed, sha256, tied
 from tests.hub.server import HubServer
 
-MODEL = tied(5)
+MODEL = tied(5, between=7)
 NAME = "model.safetensors"
 TENSOR = 2048 * 512 * 2
 
@@ -27,9 +27,9 @@ def weft(tmp_path: Path) -> bytes:
 @pytest.fixture
 def server(make_hub_server: Callable[..., HubServer], weft: bytes, monkeypatch: pytest.MonkeyPatch) -> HubServer:
     """With readers that soon forget what they received."""
-    monkeypatch.setattr(ahead, "BEHIND", 3 << 20)
+    monkeypatch.setattr(ahead, "BEHIND", 7 << 20)
     monkeypatch.setattr(ahead, "AHEAD", 1 << 18)
-    monkeypatch.setattr(ahead, "GAP", 1 << 16)
+    monkeypatch.setattr(ahead, "GAP", 4 << 20)
     monkeypatch.setattr(ahead, "AGAIN", 1 << 20)
     server = make_hub_server()
     server.add_repo("org/m", {f"{NAME}.weft": weft})
@@ -57,7 +57,7 @@ def test_a_download_asks_again_for_what_comes_again(server: HubServer, weft: byt
 def test_one_tensor_of_many(server: HubServer, weft: bytes) -> None:
     """The copy, from far away: its source is read, and nothing between them."""
     with codec.safe_open(_Remote(weft)) as f:
-        found = f.get_tensor("layers.4.weight")
+        found = f.get_tensor("layers.8.weight")
         assert found.tobytes() == MODEL[-TENSOR:]
         assert f.bytes_read < TENSOR * 1.3 + 70_000
 
