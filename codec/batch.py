@@ -30,7 +30,7 @@ from codec.stages.geometry import Bytes
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
 from codec.stages.transforms import FIELD_BYTES_MAX, FIELDS_MAX
-from codec.structure import encode_copy, encode_fields, encode_structured
+from codec.structure import encode_copy, encode_fields, encode_leb128, encode_structured
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
 #: Spans that one call of the kernel codes, at most, and their chunks.
@@ -177,6 +177,8 @@ def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
     """
     if getattr(piece, "distance", 0):
         return [encode_copy(piece.data, piece.dtype, piece.distance)]
+    if columns := getattr(piece, "leb128", 0):
+        return encode_leb128(piece.data, columns, level)
     fields: tuple[Field, ...] = getattr(piece, "fields", ())
     block = sum(field.size for field in fields)
     if 2 <= len(fields) <= FIELDS_MAX and block <= FIELD_BYTES_MAX and piece.data.size % block == 0:

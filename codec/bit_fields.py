@@ -10,7 +10,7 @@ from typing import Final
 
 from codec.dtypes import BY_CODE
 from codec.stages.layout import Layout, Plane
-from codec.stages.transforms import Fields, Offset, Palette
+from codec.stages.transforms import Fields, Leb128, Offset, Palette
 
 #: Bytes that belong to no plane.
 TABLES: Final = "tables"
@@ -115,7 +115,7 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
     transform = layout.transform
     if isinstance(transform, Palette):
         return ["palette", "indices"]
-    if isinstance(transform, Offset):
+    if isinstance(transform, Offset | Leb128):
         return ["integers"]
     if not isinstance(transform, Fields):
         return ["mask", ""]

@@ -16,13 +16,15 @@ from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
+from codec.kernels import leb128
 from codec.kernels import transforms as kernel
+from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
 from codec.planner.levels import Level, level_of
 from codec.sources.segment import Field
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
-from codec.stages.transforms import VALUES_MAX, Copy, Fields, Offset, Palette, Ramp, Sparse, Transform
+from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import varint
 
 #: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
@@ -69,6 +71,33 @@ def encode_fields(
             parts.append(Part(out, kind, (-(-count // row), row * field.size * 8 // kind.bits), field.name))
             offset += field.size
         spans.append(_made(piece, dtype, Fields(sizes), parts, level))
+    return spans
+
+
+def encode_leb128(data: Bytes, columns: int, level: Level) -> list[EncodedSpan] | None:
+    """Code bytes that are signed LEB128, with ``columns`` integers in a row; None if they are not."""
+    values, ends = np.empty(data.size, np.int64), np.empty(data.size, np.int64)
+    count = int(leb128.read(read_only(data), values, ends))
+    values = values[:count]
+    whole = int(ends[count - 1]) if count else 0
+    if whole < data.size - 16:  # what is cut off by the end of a piece, but no more
+        return None
+    spans, at, begin = [], 0, 0
+    while at < count:
+        ahead = values[at : at + PART_BYTES]
+        low, range_ = int(ahead.min()), int(ahead.max()) - int(ahead.min())
+        code = next(k for k in range(4) if range_ < 1 << (8 << k))
+        each = PART_BYTES >> code
+        stop = min(at + (each // columns * columns or each), count)
+        while int(ends[stop - 1]) - begin > CHUNK_BYTES_MAX:  # of values far from 0, which have more bytes than these
+            stop = at + (stop - at) // 2
+        end = int(ends[stop - 1])
+        part = (values[at:stop] - low).astype(_UINT[1 << code]).view(np.uint8)
+        parts = [Part(part, DTYPES[f"U{8 << code}"], (-(-(stop - at) // columns), columns), "symbol")]
+        spans.append(_made(data[begin:end], None, Leb128(code, stop - at, low % (1 << 64)), parts, level))
+        at, begin = stop, end
+    if begin < data.size:
+        spans.append(encode_span(data[begin:], None, (), level))
     return spans
 
 

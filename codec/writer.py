@@ -63,6 +63,7 @@ class _Piece:
     shape: tuple[int, ...]
     segment: Segment | None
     fields: tuple[Field, ...] = ()
+    leb128: int = 0
     distance: int = 0  # to where the same bytes were before; 0 for those that are new
 
 
@@ -147,7 +148,7 @@ def _pieces(
             done += data.size
             whole = data.size == want
             if data.size:
-                known = (dtype, s.shape, s, s.fields) if whole else (None, (), None, ())
+                known = (dtype, s.shape, s, s.fields, s.leb128) if whole else (None, (), None, (), 0)
                 yield _Piece(data, *known)
     step = span_bytes(None, ())
     while whole:

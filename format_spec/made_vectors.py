@@ -59,6 +59,20 @@ def offset(width: int, narrow: int, start: int, elements: list[int]) -> tuple[by
     return original, parameters, [plain_part(b"".join(x.to_bytes(narrow, "little") for x in elements))]
 
 
+def leb128(width: int, values: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, the part) of signed LEB128."""
+    original = bytearray()
+    for value in values:
+        v = value
+        while not -64 <= v < 64:
+            original.append(v & 127 | 128)
+            v >>= 7
+        original.append(v & 127)
+    least = min(values)
+    parameters = bytes((width.bit_length() - 1,)) + varint(len(values)) + (least % 2**64).to_bytes(8, "little")
+    return bytes(original), parameters, [plain_part(b"".join((v - least).to_bytes(width, "little") for v in values))]
+
+
 MANY = list(range(5, 3005, 10))  # 300 values
 
 
@@ -89,6 +103,12 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
         original, parameters, parts = offset(width, narrow, 256**width - 3, [0, 1, 2, 3, 4, 256**narrow - 1])
         shows = f"integers of {width} bytes, {narrow} in the part, across zero"
         yield f"made-offset-{width}-{narrow}", shows, one(original, 5, parameters, parts), original
+    for width in (1, 2, 4, 8):
+        top = 256**width // 2
+        values = [v for v in (0, -1, 63, 64, -64, -65, 127, 8191, 8192, -8192, -8193, top - 1, -top) if -top <= v < top]
+        original, parameters, parts = leb128(width, values)
+        shows = f"integers of {width} bytes in as few as each needs"
+        yield f"made-leb128-{width}", shows, one(original, 7, parameters, parts), original
     original, parameters, parts = palette(2, [7], [0] * 5)
     yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
     for count in (256, 257):
@@ -111,7 +131,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         found = one(data, 1, parameters, field_parts() if parts is None else parts)
         return f"made-{name}", breaks, found, corrupt
 
-    for number in (0, 7, 127):
+    for number in (0, 8, 127):
         yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
     parts = field_parts()
     yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
@@ -201,3 +221,19 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         w.weft([(16, [varint(16) + b"\2\x85" + parameters[:4]])], original),
         corrupt,
     )
+
+    original, parameters, held = leb128(2, [5, 300, -7])
+    yield "made-leb128-width", "integers of 16 bytes", one(original, 7, b"\4" + parameters[1:], held), corrupt
+    yield "made-leb128-0", "no integers", one(original, 7, b"\1\0" + bytes(8), [plain_part(b"")]), corrupt
+    many = [plain_part(bytes(10))]
+    yield "made-leb128-many", "more integers than bytes", one(original, 7, b"\1\5" + bytes(8), many), corrupt
+    for name, values, breaks in (("short", [5, 300], "fewer"), ("long", [5, 300, -700], "more")):
+        _, other, wrong = leb128(2, values)
+        yield (
+            f"made-leb128-{name}",
+            f"integers of {breaks} bytes than the span",
+            one(original, 7, other, wrong),
+            corrupt,
+        )
+    wordy = b"\5\xac\2\xf9\x7f"
+    yield "made-leb128-wordy", "an integer of more bytes than it needs", one(wordy, 7, parameters, held), corrupt

@@ -283,11 +283,13 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6), "transform")
+    known(transform, (1, 2, 3, 4, 5, 6, 7), "transform")
     if transform == 6:
         parameters, sizes = [body.varint()], []
     elif transform == 1:
         parameters, sizes = read_fields(body, length)
+    elif transform == 7:
+        parameters, sizes = read_integers(body, length)
     else:
         parameters, sizes = read_elements(body, length, transform)
     return Span(
@@ -302,6 +304,13 @@ def read_fields(body: Cursor, length: int) -> tuple[list[int], list[int]]:
     check(all(1 <= field <= 65_536 for field in fields), "a field of no or too many bytes")
     check(length % sum(fields) == 0, "no whole number of blocks")
     return fields, [length // sum(fields) * field for field in fields]
+
+
+def read_integers(body: Cursor, length: int) -> tuple[list[int], list[int]]:
+    code, count = body.integer(1), body.varint()
+    check(code <= 3, f"integers of 2^{code} bytes")
+    check(1 <= count <= length, f"{count} integers in {length} bytes")
+    return [1 << code, body.integer(8)], [count << code]
 
 
 def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
@@ -415,7 +424,21 @@ def make_offset(parameters: list[int], parts: list[bytes], _: int) -> bytes:
     return b"".join((x % 2 ** (8 * width)).to_bytes(width, "little") for x in elements)
 
 
-MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset}
+def make_leb128(parameters: list[int], parts: list[bytes], length: int) -> bytes:
+    width, offset = parameters
+    out = bytearray()
+    for held in cut(parts[0], width):
+        x = (int.from_bytes(held, "little") + offset) % 2**64
+        x -= 2**64 if x >= 2**63 else 0
+        while not -64 <= x < 64:
+            out.append(x & 127 | 128)
+            x >>= 7
+        out.append(x & 127)
+    check(len(out) == length, f"integers of {len(out)} bytes in a span of {length}")
+    return bytes(out)
+
+
+MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128}
 
 
 # ---- 5. From planes to elements ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from codec.limits import EMPTY_TENSORS_MAX
-from codec.sources import gguf, hdf5, numpy_files, onnx, opaque, safetensors, tflite, torch_legacy, torch_zip
+from codec.sources import gguf, hdf5, nnue, numpy_files, onnx, opaque, safetensors, tflite, torch_legacy, torch_zip
 from codec.sources.segment import At, Look, Peek, RefusedError, Segment
 
 __all__ = ["At", "Look", "Peek", "RefusedError", "Segment", "segments_of"]
@@ -28,6 +28,7 @@ SOURCES: Final[dict[str, Callable[[Look], list[Segment]]]] = {
     "hdf5": hdf5.parse,
     "tflite": tflite.parse,
     "onnx": onnx.parse,
+    "nnue": nnue.parse,
     "torch": torch_zip.parse,
     "torch-legacy": torch_legacy.parse,
     "npy": numpy_files.parse_npy,

@@ -13,13 +13,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from codec.errors import UnsupportedVersionError
+from codec.kernels import leb128
 from codec.kernels import transforms as kernel
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import Cursor, varint
 
-FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY = 1, 2, 3, 4, 5, 6
+FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128 = 1, 2, 3, 4, 5, 6, 7
 NAMES: Final = {
-    FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy"
+    FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
+    LEB128: "leb128",
 }  # fmt: skip
 
 FIELDS_MAX: Final = 16
@@ -210,6 +212,35 @@ class Copy:
         raise ValueError("a copy, where nothing came before")
 
 
+@dataclass(frozen=True, slots=True)
+class Leb128:
+    """``count`` integers, each in as few bytes as signed LEB128 needs: unsigned ones of 2^``code`` bytes, plus
+    ``offset`` (modulo 2^64).
+    """
+
+    code: int
+    count: int
+    offset: int
+    number = LEB128
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        return bytes((self.code,)) + varint(self.count) + self.offset.to_bytes(8, "little")
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        if self.count > length:
+            raise ValueError(f"{self.count} integers in {length} bytes")
+        return [self.count << self.code]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        offset = self.offset - (1 << 64 if self.offset >> 63 else 0)
+        if leb128.write(read_only(parts[0]).view(_UINT[self.code]), offset, out) < 0:
+            raise ValueError(f"{self.count} integers do not take {out.size} bytes")
+
+
 def _read_offset(c: Cursor) -> Offset:
     code = _code(c)
     narrow = c.u8()
@@ -253,6 +284,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     RAMP: _read_ramp,
     OFFSET: _read_offset,
     COPY: lambda c: Copy(c.varint()),
+    LEB128: lambda c: Leb128(_code(c), _at_least_one(c, 1 << 63), c.u64()),
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 

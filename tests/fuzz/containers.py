@@ -1,4 +1,4 @@
-"""Any bytes as a GGUF, ONNX, TensorFlow Lite or HDF5 file: segments that tile it, or refused; and the bytes come back.
+"""Any bytes as a GGUF, ONNX, TensorFlow Lite, HDF5 or NNUE file: segments that tile it, or refused; they come back.
 
 Each parser sees every input, whatever it begins with, from a file and from a pipe.
 """
@@ -9,16 +9,16 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 
-from codec.sources import gguf, hdf5, onnx, tflite
+from codec.sources import gguf, hdf5, nnue, onnx, tflite
 from tests.fuzz.engine import main
-from tests.sources import made, test_gguf, test_hdf5, test_onnx, test_tflite
+from tests.sources import made, test_gguf, test_hdf5, test_nnue, test_onnx, test_tflite
 from tests.sources.mutations import EXTREMES, Parse, round_trip, taken
 
-PARSERS: tuple[Parse, ...] = (gguf.parse, onnx.parse, tflite.parse, hdf5.parse)
+PARSERS: tuple[Parse, ...] = (gguf.parse, onnx.parse, tflite.parse, hdf5.parse, nnue.parse)
 
 
 def seeds() -> Iterator[bytes]:
-    yield from (test_gguf.FILE, test_onnx.MODEL, test_tflite.MODEL, test_hdf5.FILE)
+    yield from (test_gguf.FILE, test_onnx.MODEL, test_tflite.MODEL, test_hdf5.FILE, test_nnue.FILE)
     yield made.gguf_file({"": (39, (2, 32), made.NOISE[:34])}, {"general.alignment": (4, made.u32(8))}, alignment=8)
     yield made.onnx_model(made.pb(5, made.onnx_tensor("w", 1, (10,), made.NOISE[:40], 4)))
 
