@@ -51,6 +51,7 @@ class _Piece:
     dtype: DType | None
     shape: tuple[int, ...]
     fields: tuple[Field, ...]
+    leb128: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
         def coded(sample: Sample, parts: list[Bytes]) -> tuple[dict[str, int], bool]:
             """Stored bytes of some runs by field, and whether they became made spans."""
             group, shape, data = sample.group, sample.span.shape, np.concatenate(parts)
-            made = structured(_Piece(data, group.dtype, shape, group.fields), lev)
+            made = structured(_Piece(data, group.dtype, shape, group.fields, group.leb128), lev)
             return _sums(made or [encode_span(data, group.dtype, shape, lev)]), made is not None
 
         def work(sample: Sample) -> _Coded:

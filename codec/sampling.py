@@ -65,6 +65,7 @@ class Class:
 
     dtype: DType | None
     fields: tuple[Field, ...]
+    leb128: int = 0
     spans: list[Span] = field(default_factory=list)
     size: int = 0
     made: bool = False
@@ -98,14 +99,14 @@ def classes_of(segments: list[Segment], whole: bool) -> list[Class]:
     found: dict[tuple[object, ...], Class] = {}
     for s in segments:
         dtype = DTYPES[s.dtype] if s.dtype else None
-        group = found.setdefault((s.dtype, s.fields, s.shape), Class(dtype, s.fields))
+        group = found.setdefault((s.dtype, s.fields, s.leb128, s.shape), Class(dtype, s.fields, s.leb128))
         step = whole_blocks(s) if s.fields else span_bytes(dtype, s.shape)
         for at in range(s.start, s.stop, step):
             group.add(Span(at, min(step, s.stop - at), s.shape))
     out: dict[tuple[object, ...], Class] = {}
     for key, group in found.items():
         small = not whole and group.size < SAMPLED_PART * _PIECE_LEAST
-        into = out.setdefault(key[:2] if small else key, Class(group.dtype, group.fields))
+        into = out.setdefault(key[:3] if small else key, Class(group.dtype, group.fields, group.leb128))
         for span in group.spans:
             into.add(span)
     return [group for group in out.values() if group.size]
