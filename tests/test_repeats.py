@@ -106,9 +106,9 @@ def test_many_layers_that_are_one(tmp_path: Path) -> None:
     assert len(starts) == 2 and starts.isdisjoint({begin for begin, _, _ in found})
 
 
-@pytest.mark.parametrize("shift", [0, 8, 4096, 4104, 12344])
+@pytest.mark.parametrize("shift", [0, 4, 4096, 4108, 12344])
 def test_a_part_that_lies_elsewhere(shift: int) -> None:
-    """At any distance that is a multiple of 8."""
+    """At any distance that is a multiple of 4."""
     original = RANDOM[: 1 << 20].tobytes() + RANDOM[shift : shift + (700 << 10)].tobytes() + RANDOM[2 << 20 :].tobytes()
     blob = codec.compress(original, "U8")
     found = check(original, blob)

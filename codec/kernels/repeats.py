@@ -1,4 +1,4 @@
-"""Finding bytes that were there before: keys of 32 bytes at every block, looked for at every eighth byte of a few.
+"""Finding bytes that were there before: keys of 32 bytes at every block, looked for at every fourth byte of a few.
 
 Which blocks are looked into, and all arithmetic, is integer: the same repeats are found on any machine. A key that is
 found is a hint; who asks compares the bytes.
@@ -16,7 +16,7 @@ from numba.extending import intrinsic, overload
 #: Bytes of a key.
 KEY = 32
 #: Bytes between the places that are looked at within a block: a repeat lies a multiple of them away.
-ALIGN = 8
+ALIGN = 4
 #: Columns of what ``scan`` answers.
 OFFSET, PLACE, NEXT, COUNT = 0, 1, 2, 3
 

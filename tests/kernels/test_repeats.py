@@ -27,7 +27,7 @@ def scanned(data: np.ndarray, base: int, held: tuple[np.ndarray, ...], count: in
 
 def naive(data: bytes, base: int, known: dict[bytes, int], most: int, quiet: int = 0) -> list[tuple[int, int]]:
     out = []
-    for i in range(0, len(data) - 31, 8):
+    for i in range(0, len(data) - 31, 4):
         if i % STEP and i % WINDOW >= STEP:
             continue
         key = data[i : i + 32]
@@ -46,7 +46,7 @@ def test_scan_is_a_dictionary(pieces: list[tuple[int, int]], quiet: int) -> None
     """Of pieces of few kinds, so that many repeat, and shifted, so that few are aligned."""
     kinds = np.random.default_rng(3).integers(0, 256, (6, 100), np.uint8)
     kinds[5] = 7
-    data = np.concatenate([kinds[kind][: 100 - 8 * cut] for kind, cut in pieces])
+    data = np.concatenate([kinds[kind][: 100 - 4 * cut] for kind, cut in pieces])
     held, known = table(), dict[bytes, int]()
     count = 0
     for base in (0, 100_000):
