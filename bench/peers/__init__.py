@@ -98,6 +98,7 @@ REGISTRY: dict[str, Entry] = {
     "openzl-small": Entry("openzl"),
     "zstd-3": Entry("zstd"),
     "zstd-19": Entry("zstd"),
+    "xz-9": Entry("xz"),
     "lz4": Entry("lz4"),
     "blosc2": Entry("blosc2"),
     "blosc2-bytes": Entry("blosc2"),
