@@ -1,4 +1,4 @@
-"""Model files as their usual writers make them: real weights (of all-MiniLM-L6-v2) through torch, numpy, onnx, gguf, h5py.
+"""Model files as their usual writers make them: weights of all-MiniLM-L6-v2 through torch, numpy, onnx, gguf, h5py.
 
     python -m bench.kinds [NAME ...]
 
@@ -85,7 +85,7 @@ def torch_adam(path: Path) -> None:
 
 
 def gradient(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """A sum of outer products, as a linear layer has it of a small batch; each sample's errors at a scale of its own."""
+    """A sum of outer products, as a linear layer has it of a small batch, each sample at a scale of its own."""
     if len(shape) == 1:
         return gaussian_f32(seed, 1, shape[0])[0]
     errors, activations = gaussian_f32(seed, RANK, shape[0]), gaussian_f32(seed + 5, RANK, shape[1])
