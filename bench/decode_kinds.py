@@ -4,8 +4,8 @@
 
 What is measured is bench/contents.py's; each is coded once, and in every round all of them are decoded, into a buffer
 that has been written before, one after the other, and copied to it. Speeds are medians of the rounds, the best beside
-them; "x copy" is the median of the quotients taken within each round. Every content is compared once. Writes
-FOLDER/decode-kinds.md.
+them; "x copy" is the median of the quotients taken within each round. Every content is compared once. A content may
+fit a large cache, for its copy as for its decoding. Writes FOLDER/decode-kinds.md.
 """
 
 from __future__ import annotations
