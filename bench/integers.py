@@ -5,7 +5,8 @@
 The matrices of all-MiniLM-L6-v2's encoder are rounded to steps, each its own, from coarse (half of the integers are
 zeros) to fine (1 %). Each matrix is coded alone: weft is given an array of int8, or of int16 where that is too narrow,
 DeepCABAC one of int32, as it wants it. One thread. Codecs take turns, every result is compared, speeds are medians of
-the rounds, of which a codec that is too slow gets fewer. PATH: see bench/cabac.py. Writes FOLDER/integers.md.
+the rounds, of which a codec that is too slow gets fewer; they are by processor time, which others on the machine
+disturb less. PATH: see bench/cabac.py. Writes FOLDER/integers.md.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ class Coder:
         self.stored = 0
         for matrix in matrices:
             given = matrix.astype(np.int32) if self.wide else matrix
-            start = time.perf_counter()
+            start = time.process_time()
             blob = self.encode(given)
-            middle = time.perf_counter()
+            middle = time.process_time()
             values = self.decode(blob, given)
-            decoding += time.perf_counter() - middle
+            decoding += time.process_time() - middle
             encoding += middle - start
             self.stored += len(blob)
             self.exact = self.exact and np.array_equal(values, given)
