@@ -19,7 +19,7 @@ from bench.report import machine
 if TYPE_CHECKING:
     from bench.run import Measured
 
-FAST = ("zipnn", "openzl", "openzl-small", "zstd-3", "blosc2", "blosc2-bytes", "z4ai", "bigsmall")
+FAST = ("zipnn", "openzl", "openzl-small", "zstd-3", "blosc2", "blosc2-bytes", "z4ai", "z4ai-tensors", "bigsmall")
 CODECS = ("weft-fast", "weft", "weft-max", *FAST, "zstd-19", "xz-9")
 WANTED = 0.98  # of the best fast peer's size, over all files
 

@@ -106,6 +106,7 @@ REGISTRY: dict[str, Entry] = {
     "bigsmall": Entry("bigsmall"),
     "z4ai": Entry("z4ai"),
     "z4ai-fast": Entry("z4ai"),
+    "z4ai-tensors": Entry("z4ai"),
     "memcpy": Entry("copies"),
     "cp": Entry("copies"),
 }
