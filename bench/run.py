@@ -153,6 +153,17 @@ def thread_counts(text: str) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
+def measure_sizes(run: Run, corpora: list[Corpus], out: Path) -> str:
+    """The table of sizes; written anew after every file, as all of them take long."""
+    measured: list[Measured] = []
+    text = ""
+    for corpus in corpora:
+        print(corpus.name, file=sys.stderr, flush=True)
+        measured += run.sizes(corpus)
+        text = by_kind.write(by_kind.lines(measured), run.names, run.versions, out)
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weft beside its peers.")
     parser.add_argument("--files", nargs="*", default=[], help="names, sets, paths (default: see the README)")
@@ -183,15 +194,9 @@ def main() -> None:
     if sizes:
         run = Run(names, 1, 0, arguments.peer_python, arguments.memory == "kept")
         try:
-            for corpus in corpora:
-                print(corpus.name, file=sys.stderr, flush=True)
-                measured += run.sizes(corpus)
-                by_kind.write(
-                    by_kind.lines(measured), names, run.versions, arguments.out
-                )  # it takes long: keep what is
+            print(measure_sizes(run, corpora, arguments.out))
         finally:
             run.close()
-        print(by_kind.markdown(by_kind.lines(measured), names, run.versions))
         return
     for threads in thread_counts(arguments.threads):
         run = Run(names, threads, rounds, arguments.peer_python, arguments.memory == "kept")
