@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tomllib
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bench import minilm, synthetic
+from bench import kinds, minilm, structured, synthetic
 
 HERE = Path(__file__).resolve().parent
 CODES = {
@@ -26,6 +28,12 @@ CODES = {
     "U16": "uint16",
     "I32": "int32",
     "I64": "int64",
+}
+
+
+MADE: dict[str, tuple[Iterable[str], Callable[[str], Path]]] = {
+    "kinds": (kinds.KINDS, kinds.make),
+    "structured": (structured.NAMES, structured.make),
 }
 
 
@@ -69,10 +77,15 @@ def _members(entry: dict) -> list[tuple[str, Path | None]]:
         return sorted({path.name: path for path in reversed(paths)}.items())  # the first folder wins
     if "minilm" in entry:
         return [(f"minilm-{minilm.NAMES[entry['minilm']][0]}.safetensors", None)]
+    if "made" in entry:
+        return [(name, None) for name in MADE[entry["made"]][0]]
     return [(f"synthetic-{entry['synthetic']}mib-bf16.safetensors", None)]
 
 
 def _make(entry: dict, name: str) -> Path:
+    """Find or make a file. Raises ImportError where what writes it is not installed."""
+    if "made" in entry:
+        return MADE[entry["made"]][1](name)
     ready = next((folder / name for folder in data_folders() if (folder / name).exists()), None)
     if ready is not None:
         return ready
@@ -80,6 +93,12 @@ def _make(entry: dict, name: str) -> Path:
         return minilm.variant(entry["minilm"])
     path = minilm.cache_folder() / name
     return path if path.exists() else synthetic.write(path, entry["synthetic"] << 20)
+
+
+def _dtype(entry: dict, path: Path) -> str:
+    if path.suffix == ".safetensors":
+        return dtype_of(path)
+    return kinds.KINDS[path.name].dtype if entry.get("made") == "kinds" else entry["dtype"]
 
 
 def select(patterns: list[str], default_groups: tuple[str, ...]) -> list[Corpus]:
@@ -95,9 +114,12 @@ def select(patterns: list[str], default_groups: tuple[str, ...]) -> list[Corpus]
             unmatched -= hits
             seen = any(corpus.name == name for corpus in chosen)
             if not seen and (hits or (not patterns and entry["name"] in default_groups)):
-                path = path or _make(entry, name)
-                dtype = dtype_of(path) if path.suffix == ".safetensors" else entry["dtype"]
-                chosen.append(Corpus(name, entry["name"], path, dtype))
+                try:
+                    path = path or _make(entry, name)
+                except ImportError as error:
+                    print(f"left out: {name} ({error})", file=sys.stderr)
+                    continue
+                chosen.append(Corpus(name, entry["name"], path, _dtype(entry, path)))
     for pattern in sorted(unmatched):
         path = Path(pattern)
         if not path.is_file():

@@ -2,10 +2,12 @@
 
     python -m bench.run [--files GLOB|SET|PATH ...] [--peers a,b] [--threads 1,all] [--rounds N] [--quick]
                         [--peer-python PATH] [--memory kept|system] [--out FOLDER]
+    python -m bench.run --sizes [--files ...] [--peers a,b] [--peer-python PATH] [--out FOLDER]
 
 Every codec lives in a process of its own. In each round each codec takes one turn, one after the other, so
 that whatever else the machine is doing falls on all of them alike. Writes FOLDER/results.csv, .md and
-.png.
+.png. With --sizes each codec takes one turn, which is checked and not timed, the slow ones too: writes
+FOLDER/sizes-by-kind.csv and .md.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bench import report
+from bench import by_kind, report
 from bench.corpora import Corpus, select
 from bench.peers import REGISTRY
 from bench.pool import WorkerFailedError, WorkerProcess
 
 GROUPS = ("headline", "safetensors", "other")
+SIZE_GROUPS = (*GROUPS, "kinds", "structured")
 QUICK_FILES = ["minilm-bf16*", "esr-team38*", "sdlora-analog*"]
 QUICK_PEERS = ["weft-fast", "weft", "zipnn", "openzl", "zstd-3", "memcpy"]
 QUICK_ROUNDS = 3
@@ -99,6 +102,23 @@ class Run:
             worker.close()
 
     def measure(self, corpus: Corpus) -> list[Measured]:
+        """Go through all rounds with a file."""
+        results = self.loaded(corpus)
+        for number in range(self.rounds + 1):
+            for result in results:
+                if number == 0 or result.spent < BUDGET:
+                    self.attempt(result, partial(take_turn, keep=number > 0))
+        return results
+
+    def sizes(self, corpus: Corpus) -> list[Measured]:
+        """One turn of each codec."""
+        results = self.loaded(corpus)
+        for result in results:
+            self.attempt(result, partial(take_turn, keep=False))
+        return results
+
+    def loaded(self, corpus: Corpus) -> list[Measured]:
+        """A file in every worker, nothing measured yet."""
         size = corpus.path.stat().st_size
         results: dict[str, Measured] = {}
         for name in self.names:
@@ -107,10 +127,6 @@ class Run:
             version, failure = self.versions.get(name, ""), self.failures.get(name, "")
             results[name] = Measured(corpus, size, name, self.threads, version, failure)
             self.attempt(results[name], self.load)
-        for number in range(self.rounds + 1):
-            for result in results.values():
-                if number == 0 or result.spent < BUDGET:
-                    self.attempt(result, partial(take_turn, keep=number > 0))
         return list(results.values())
 
     @staticmethod
@@ -137,13 +153,27 @@ def thread_counts(text: str) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
+def measure_sizes(run: Run, corpora: list[Corpus], out: Path) -> str:
+    """The table of sizes; written anew after every file, as all of them take long."""
+    measured: list[Measured] = []
+    text = ""
+    for corpus in corpora:
+        print(corpus.name, file=sys.stderr, flush=True)
+        measured += run.sizes(corpus)
+        text = by_kind.write(by_kind.lines(measured), run.names, run.versions, out)
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weft beside its peers.")
-    parser.add_argument("--files", nargs="*", default=[], help="names, sets, paths (default: all but `large`)")
+    parser.add_argument("--files", nargs="*", default=[], help="names, sets, paths (default: see the README)")
     parser.add_argument("--peers", help=f"comma-separated (default: all of {', '.join(REGISTRY)})")
     parser.add_argument("--threads", default="1", help="comma-separated counts; `all` is every CPU (default: 1)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="three files, six codecs, three rounds")
+    parser.add_argument(
+        "--sizes", action="store_true", help="sizes alone, of every kind of file: one turn of each codec"
+    )
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers")
     parser.add_argument(
         "--memory",
@@ -153,13 +183,21 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=report.RESULTS)
     arguments = parser.parse_args()
-    quick = arguments.quick
-    names = arguments.peers.split(",") if arguments.peers else QUICK_PEERS if quick else list(REGISTRY)
+    quick, sizes = arguments.quick, arguments.sizes
+    usual = QUICK_PEERS if quick else [*by_kind.CODECS] if sizes else list(REGISTRY)
+    names = arguments.peers.split(",") if arguments.peers else usual
     if unknown := set(names) - set(REGISTRY):
         parser.error(f"unknown codec {', '.join(sorted(unknown))}; known: {', '.join(REGISTRY)}")
-    corpora = select(arguments.files or (QUICK_FILES if quick else []), GROUPS)
+    corpora = select(arguments.files or (QUICK_FILES if quick else []), SIZE_GROUPS if sizes else GROUPS)
     rounds = min(arguments.rounds, QUICK_ROUNDS) if quick else arguments.rounds
     measured: list[Measured] = []
+    if sizes:
+        run = Run(names, 1, 0, arguments.peer_python, arguments.memory == "kept")
+        try:
+            print(measure_sizes(run, corpora, arguments.out))
+        finally:
+            run.close()
+        return
     for threads in thread_counts(arguments.threads):
         run = Run(names, threads, rounds, arguments.peer_python, arguments.memory == "kept")
         try:

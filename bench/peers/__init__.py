@@ -98,6 +98,7 @@ REGISTRY: dict[str, Entry] = {
     "openzl-small": Entry("openzl"),
     "zstd-3": Entry("zstd"),
     "zstd-19": Entry("zstd"),
+    "xz-9": Entry("xz"),
     "lz4": Entry("lz4"),
     "blosc2": Entry("blosc2"),
     "blosc2-bytes": Entry("blosc2"),
@@ -105,6 +106,7 @@ REGISTRY: dict[str, Entry] = {
     "bigsmall": Entry("bigsmall"),
     "z4ai": Entry("z4ai"),
     "z4ai-fast": Entry("z4ai"),
+    "z4ai-tensors": Entry("z4ai"),
     "memcpy": Entry("copies"),
     "cp": Entry("copies"),
 }
