@@ -10,7 +10,7 @@ from typing import Final
 
 from codec.dtypes import BY_CODE
 from codec.stages.layout import Layout, Plane
-from codec.stages.transforms import Fields, Leb128, Offset, Palette
+from codec.stages.transforms import Fields, Leb128, Offset, Palette, Scaled
 
 #: Bytes that belong to no plane.
 TABLES: Final = "tables"
@@ -117,6 +117,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
         return ["palette", "indices"]
     if isinstance(transform, Offset | Leb128):
         return ["integers"]
+    if isinstance(transform, Scaled):
+        return ["scales", "codes"]
     if not isinstance(transform, Fields):
         return ["mask", ""]
     known = BLOCKS.get(transform.sizes)

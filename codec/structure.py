@@ -17,6 +17,7 @@ from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
 from codec.kernels import leb128
+from codec.kernels import scaled as kernel_of_scaled
 from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
@@ -24,18 +25,21 @@ from codec.planner.levels import Level, level_of
 from codec.sources.segment import Field
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
-from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Sparse, Transform
+from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Scaled, Sparse, Transform
 from codec.wire import varint
 
 #: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
 #: may be 16,384 elements of 8 bytes.
 PART_BYTES: Final = 393_216
-#: Of 256 elements looked at, in runs of 64, so many distinct ones are worth a palette, and so many zeros a mask. bf16
-#: weights have 246 distinct ones, those that were int8 once about 190.
-_FEW: Final = 228
+#: Of 256 elements looked at, in runs of 64, so many distinct ones are worth a look for integers, and so many zeros a
+#: mask. Weights in bf16 have 246 distinct ones, those that were int8 once about 190, or 220 with a scale for every 64;
+#: in fp16 and fp32 nearly all differ.
+_FEW: Final = {"BF16": 234, "F16": 250, "F32": 250}
 _ZEROS: Final = 64
 #: Elements of fewer bytes in all are left alone: a palette would not pay.
 LEAST: Final = 4096
+#: Elements of a row that quantisers give a scale of their own.
+_GROUPS: Final = (256, 128, 64, 32)
 _UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -125,15 +129,14 @@ def encode_structured(
         if ramp is not None:
             runs = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
             return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level) for r in runs]
-    if not whole and kinds * 256 > _FEW * looked and zeros * 256 < _ZEROS * looked:
+    if not whole and kinds * 256 > _FEW.get(dtype.name, 228) * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
     each = PART_BYTES // width
     each = each // row * row or each  # whole rows, where they fit
     cut = [x[at : at + each] for at in range(0, x.size, each)]
     ways = [
-        list(filter(None, (_palette(part, dtype, shape), _sparse(part, dtype), _offset(part, dtype, shape))))
-        for part in cut
+        list(filter(None, (way(part, dtype, shape) for way in (_palette, _sparse, _offset, _scaled)))) for part in cut
     ]
     if not any(ways):
         return None
@@ -211,7 +214,68 @@ def _offset(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, li
     return Offset(width.bit_length() - 1, narrow, start), [Part(part.view(np.uint8), kind, shape, "symbol")]
 
 
-def _sparse(x: Any, dtype: DType) -> tuple[Transform, list[Part]] | None:
+def _scaled(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
+    """Floats that are integers of a byte times a scale: one of all, of each row, or of each group in a row."""
+    if dtype.name not in ("F32", "BF16", "F16"):
+        return None
+    cut = {"F32": 0, "BF16": 16, "F16": 13}[dtype.name]
+    if cut == 16:
+        bits = x.astype(np.uint32) << np.uint32(16)
+    else:
+        bits = x.view(np.float32 if cut == 0 else np.float16).astype(np.float32).view(np.uint32)
+    row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else x.size
+    room = _scaled_room()
+    for group in dict.fromkeys((x.size, row, *(g for g in _GROUPS if row % g == 0))):
+        for down in (False, True) if cut == 16 else (False,):
+            # most are none: a part of a group shows that, whatever the group is
+            for size in (min(group, x.size, 512), x.size):
+                scales, integers = room.scales[: -(-size // group)], room.integers[:size]
+                if kernel_of_scaled.fit(bits[:size], group, cut, down, integers, scales, room.work, room.floats) < 0:
+                    break
+            else:
+                return _codes(integers, scales, dtype, shape, group, down)
+    return None
+
+
+def _codes(
+    integers: Any, scales: Any, dtype: DType, shape: tuple[int, ...], group: int, down: bool
+) -> tuple[Transform, list[Part]] | None:
+    """The parts of scaled elements, whose integers fit into bytes above the least of them."""
+    nothing = integers == kernel_of_scaled.NOTHING
+    minus = bool(nothing.any())
+    others = integers[~nothing] if minus else integers
+    low = int(others.min()) if others.size else 0
+    if (int(others.max()) if others.size else 0) - low > 255 - minus:
+        return None
+    codes = np.where(nothing, 255, integers - low).astype(np.uint8)
+    count = scales.size
+    row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else integers.size
+    columns = row // group if 0 < group < row and row % group == 0 else 1
+    parts = [
+        Part(scales.copy().view(np.uint8), DTYPES["F32"], (-(-count // columns), columns), "scales"),
+        Part(codes, DTYPES["U8"], shape, "symbol"),
+    ]
+    return Scaled(dtype.name, minus, down, group, low), parts
+
+
+class _ScaledRoom:
+    """Working arrays of this thread for finding scales."""
+
+    def __init__(self) -> None:
+        elements = PART_BYTES // 2
+        self.integers, self.scales = np.zeros(elements, np.int16), np.zeros(elements // min(_GROUPS), np.float32)
+        self.work = np.zeros(kernel_of_scaled.MOST + 2, np.uint32)
+        self.floats = np.zeros(3 * (kernel_of_scaled.MOST + 1) + 2)
+
+
+def _scaled_room() -> _ScaledRoom:
+    held: _ScaledRoom | None = kept().get(_ScaledRoom)
+    if held is None:
+        held = kept()[_ScaledRoom] = _ScaledRoom()
+    return held
+
+
+def _sparse(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
     """A quarter of the elements at least are zero."""
     there = x != 0
     others = int(np.count_nonzero(there))

@@ -73,6 +73,24 @@ def leb128(width: int, values: list[int]) -> tuple[bytes, bytes, list[bytes]]:
     return bytes(original), parameters, [plain_part(b"".join((v - least).to_bytes(width, "little") for v in values))]
 
 
+def scaled(dtype: int, how: int, group: int, offset: int, scales: list[float], codes: list[int]) -> tuple[bytes, ...]:
+    """(the original, the parameters, the scales, the codes) of integers times scales. By numpy."""
+    factors = np.repeat(np.array(scales, np.float32), group)[: len(codes)]
+    with np.errstate(over="ignore", under="ignore"):
+        x = (np.array(codes, np.int32) + offset).astype(np.float32) * factors
+        x[(np.array(codes) == 255) & bool(how & 1)] = -0.0
+        if dtype == 12:
+            original = x.tobytes()
+        elif dtype == 10:
+            original = x.astype(np.float16).tobytes()
+        else:
+            bits = x.view(np.uint32)
+            bits = bits if how & 2 else bits + 0x7FFF + (bits >> 16 & 1)
+            original = (bits >> 16).astype(np.uint16).tobytes()
+    parameters = bytes((dtype, how)) + varint(group) + (offset % 2**32).to_bytes(4, "little")
+    return original, parameters, np.array(scales, np.float32).tobytes(), bytes(codes)
+
+
 MANY = list(range(5, 3005, 10))  # 300 values
 
 
@@ -109,6 +127,17 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
         original, parameters, parts = leb128(width, values)
         shows = f"integers of {width} bytes in as few as each needs"
         yield f"made-leb128-{width}", shows, one(original, 7, parameters, parts), original
+    codes = [0, 1, 2, 3, 7, 100, 127, 128, 200, 254, 255]
+    for dtype, name in ((10, "f16"), (11, "bf16"), (12, "f32")):
+        for how in range(4 if dtype == 11 else 2):
+            found = scaled(dtype, how, 4, -127, [0.0123, 3.0e-7, 700.0], codes)
+            parts = [plain_part(part) for part in found[2:]]
+            shows = f"{name} that were integers, {'with -0' if how & 1 else 'without -0'}{', rounded down' * (how > 1)}"
+            yield f"made-scaled-{name}-{how}", shows, one(found[0], 8, found[1], parts), found[0]
+    extremes = scaled(10, 0, 1, 1023, [0.0, -0.0, -2.5, 1e38, -3.0e38, 1e-40, 6e-8], [255, 0, 9, 9, 9, 9, 9])
+    parts = [plain_part(part) for part in extremes[2:]]
+    shows = "scales of 0, below it, and products that are infinite or denormal"
+    yield "made-scaled-extremes", shows, one(extremes[0], 8, extremes[1], parts), extremes[0]
     original, parameters, parts = palette(2, [7], [0] * 5)
     yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
     for count in (256, 257):
@@ -131,7 +160,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         found = one(data, 1, parameters, field_parts() if parts is None else parts)
         return f"made-{name}", breaks, found, corrupt
 
-    for number in (0, 8, 127):
+    for number in (0, 9, 127):
         yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
     parts = field_parts()
     yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
@@ -237,3 +266,26 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         )
     wordy = b"\5\xac\2\xf9\x7f"
     yield "made-leb128-wordy", "an integer of more bytes than it needs", one(wordy, 7, parameters, held), corrupt
+
+    original, parameters, scales, codes = scaled(12, 0, 2, -5, [0.5, 0.25], [1, 2, 3, 4])
+    held = [plain_part(scales), plain_part(codes)]
+
+    def wrong(name: str, breaks: str, parameters: bytes, parts: list[bytes] = held) -> tuple[str, str, bytes, str]:
+        return f"made-scaled-{name}", breaks, one(original, 8, parameters, parts), corrupt
+
+    for dtype in (0, 9, 13, 15, 200):
+        yield wrong(f"type-{dtype}", "another type", bytes((dtype,)) + parameters[1:])
+    yield wrong("how-4", "a bit that means nothing", b"\x0c\4" + parameters[2:])
+    yield wrong("how-2", "F32 rounded towards zero", b"\x0c\2" + parameters[2:])
+    yield wrong("group-0", "groups of nothing", b"\x0c\0\0" + parameters[3:])
+    yield wrong("group-5", "a group of more elements than there are", b"\x0c\0\5" + parameters[3:])
+    yield wrong("group-1", "fewer scales than groups", b"\x0c\0\1" + parameters[3:])
+    for added in (1024, -1025, -(2**31)):
+        raw = (added % 2**32).to_bytes(4, "little")
+        yield wrong(f"offset-{added % 2**32}", "an offset out of range", parameters[:3] + raw)
+    for bits, name in ((0x7F800000, "infinite"), (0xFF800000, "minus-infinite"), (0x7FC00000, "nan")):
+        parts = [plain_part(scales[:4] + bits.to_bytes(4, "little")), held[1]]
+        yield wrong(f"scale-{name}", "a scale that is no number", parameters, parts)
+    yield wrong("codes-missing", "no codes", parameters, held[:1])
+    odd = one(original[:-1], 8, parameters, held)
+    yield "made-scaled-odd", "no whole number of elements", odd, corrupt

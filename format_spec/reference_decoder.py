@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import math
+import struct
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -283,13 +284,15 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6, 7), "transform")
+    known(transform, (1, 2, 3, 4, 5, 6, 7, 8), "transform")
     if transform == 6:
         parameters, sizes = [body.varint()], []
     elif transform == 1:
         parameters, sizes = read_fields(body, length)
     elif transform == 7:
         parameters, sizes = read_integers(body, length)
+    elif transform == 8:
+        parameters, sizes = read_scaled(body, length)
     else:
         parameters, sizes = read_elements(body, length, transform)
     return Span(
@@ -311,6 +314,18 @@ def read_integers(body: Cursor, length: int) -> tuple[list[int], list[int]]:
     check(code <= 3, f"integers of 2^{code} bytes")
     check(1 <= count <= length, f"{count} integers in {length} bytes")
     return [1 << code, body.integer(8)], [count << code]
+
+
+def read_scaled(body: Cursor, length: int) -> tuple[list[int], list[int]]:
+    dtype, how, group, offset = body.integer(1), body.integer(1), body.varint(), body.integer(4)
+    check(dtype in (10, 11, 12), f"scaled elements of type {dtype}")
+    check(how <= 3 and (how < 2 or dtype == 11), f"elements rounded as {how}")
+    width = 4 if dtype == 12 else 2
+    n = length // width
+    check(length % width == 0 and 1 <= group <= n, f"groups of {group} elements")
+    offset -= 2**32 if offset >= 2**31 else 0
+    check(-1024 <= offset < 1024, f"an offset of {offset}")
+    return [dtype, how, group, offset], [4 * math.ceil(n / group), n]
 
 
 def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
@@ -438,7 +453,40 @@ def make_leb128(parameters: list[int], parts: list[bytes], length: int) -> bytes
     return bytes(out)
 
 
-MAKERS = {1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128}
+def make_scaled(parameters: list[int], parts: list[bytes], _: int) -> bytes:
+    dtype, how, group, offset = parameters
+    scales = struct.unpack(f"<{len(parts[0]) // 4}f", parts[0])
+    check(all(map(math.isfinite, scales)), "a scale that is no number")
+    out = []
+    for i, code in enumerate(parts[1]):
+        # Python's floats hold the exact product
+        x = -0.0 if how & 1 and code == 255 else single((code + offset) * scales[i // group])
+        bits = struct.pack("<f", x)
+        if dtype == 12:
+            out.append(bits)
+        elif dtype == 11:
+            high = int.from_bytes(bits, "little")
+            high += 0 if how & 2 else 0x7FFF + (high >> 16 & 1)
+            out.append((high >> 16).to_bytes(2, "little"))
+        else:
+            try:
+                out.append(struct.pack("<e", x))
+            except OverflowError:
+                out.append(struct.pack("<e", math.copysign(math.inf, x)))
+    return b"".join(out)
+
+
+def single(x: float) -> float:
+    """Rounded to F32."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", x))[0])
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+MAKERS = {
+    1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128, 8: make_scaled
+}  # fmt: skip
 
 
 # ---- 5. From planes to elements ---------------------------------------------------------------------------------

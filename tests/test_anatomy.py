@@ -85,14 +85,16 @@ def test_floats() -> None:
 def test_structure() -> None:
     x = weights((300, 400), np.float32)
     tensors = {
-        "palette": (np.rint(x * 400) * 0.01).astype(np.float32),
+        "palette": np.sinh(np.rint(x * 400) * 0.01).astype(np.float32),
+        "scaled": np.rint(x * 400).astype(np.float32) * np.float32(0.01),
         "sparse": np.where(RNG.random(x.shape) < 0.6, 0, x).astype(np.float32),
         "zz": np.arange(9000),
     }
     found = {t.name: t for t in anatomy(save(tensors)).tensors}
-    palette, sparse, ramp = (found[name] for name in tensors)
+    palette, scaled, sparse, ramp = (found[name] for name in tensors)
     assert set(palette.fields) <= {"palette", "indices", "tables", "headers"} and palette.fields["palette"]
     assert max(palette.fields, key=lambda name: palette.fields[name]) == "indices"
+    assert set(scaled.fields) <= {"scales", "codes", "tables", "headers"} and scaled.fields["codes"] > 40_000
     assert sparse.fields["mask"] == pytest.approx(120_000 / 8, rel=0.05) and sparse.fields["mantissa"]
     assert set(ramp.fields) == {"headers"}
 

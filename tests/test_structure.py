@@ -102,14 +102,26 @@ def test_any_structure_comes_back(case: tuple[np.ndarray, str], level: str) -> N
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.normal(0, 1, (300, 400)).astype(np.float32)
+NARROW = 7
 WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float32)
+
+
+def grouped(x: np.ndarray, group: int, dtype: str, levels: int = 127) -> np.ndarray:
+    """Rounded to so many levels at a scale for each group, and multiplied out again."""
+    held = x.reshape(-1, group) + RNG.normal(0, 1, (x.size // group, group))
+    scale = (np.abs(held).max(1, keepdims=True) / levels / 1000).astype(dtype).astype(np.float32)
+    return (np.round(held / 1000 / scale).astype(np.float32) * scale).astype(dtype).reshape(x.shape)
 
 
 @pytest.mark.parametrize(
     ("data", "dtype", "expected", "bits"),
     [
-        (WHOLE * np.float32(0.0013), "F32", "palette", 7.2),
-        ((WHOLE * np.float32(0.0013)).view(np.uint32) >> 16, "BF16", "palette", 7.2),
+        (WHOLE * np.float32(0.0013), "F32", "scaled", 7.2),
+        ((WHOLE * np.float32(0.0013)).view(np.uint32) >> 16, "BF16", "scaled", 7.2),
+        (np.sinh(WHOLE / 40).astype(np.float32), "F32", "palette", 7.2),
+        (grouped(WHOLE, 400, "f4"), "F32", "scaled", 7.6),
+        (grouped(WHOLE.reshape(125, 960), 64, "f2"), "F16", "scaled", 8.0),
+        (grouped(WHOLE.reshape(125, 960), 32, "f2", NARROW), "F16", "scaled", 4.2),
         (np.where(RNG.random((300, 400)) < 0.9, 0, NOISE), "F32", "sparse", 3.4),
         (np.arange(120_000, dtype=np.int64), "I64", "ramp", 0.01),
         (np.arange(120_000, dtype=np.int32) * -7 + 3, "I32", "ramp", 0.01),
@@ -118,7 +130,10 @@ WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float3
         (NOISE, "F32", "none", 32),
         (np.full(120_000, 7, np.int64), "I64", "none", 32),
     ],
-    ids=["int8 f32", "int8 bf16", "zeros", "ids", "backwards", "i16", "i64", "noise", "constant"],
+    ids=[
+        "int8 f32", "int8 bf16", "curve", "int8 by row", "int8 by 64", "int4 by 32", "zeros", "ids", "backwards", "i16",
+        "i64", "noise", "constant",
+    ],
 )  # fmt: skip
 def test_what_is_found(data: np.ndarray, dtype: str, expected: str, bits: float) -> None:
     data = data.astype(np.uint16) if dtype == "BF16" else data

@@ -12,21 +12,24 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from codec.dtypes import BY_CODE, DTYPES
 from codec.errors import UnsupportedVersionError
-from codec.kernels import leb128
+from codec.kernels import leb128, scaled
 from codec.kernels import transforms as kernel
-from codec.stages.geometry import Bytes, read_only
+from codec.stages.geometry import Bytes, read_only, working
 from codec.wire import Cursor, varint
 
-FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128 = 1, 2, 3, 4, 5, 6, 7
+FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128, SCALED = 1, 2, 3, 4, 5, 6, 7, 8
 NAMES: Final = {
     FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
-    LEB128: "leb128",
+    LEB128: "leb128", SCALED: "scaled",
 }  # fmt: skip
 
 FIELDS_MAX: Final = 16
 FIELD_BYTES_MAX: Final = 1 << 16
 VALUES_MAX: Final = 1 << 16
+#: Of scaled codes.
+OFFSET_MAX: Final = 1024
 _UINT: Final = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
@@ -241,6 +244,58 @@ class Leb128:
             raise ValueError(f"{self.count} integers do not take {out.size} bytes")
 
 
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Codes plus ``offset``, times the scale of their group of ``group``, as ``dtype`` (F16, BF16 or F32).
+
+    ``minus``: code 255 stands for -0. ``down``: BF16 are rounded towards zero.
+    """
+
+    dtype: str
+    minus: bool
+    down: bool
+    group: int
+    offset: int
+    number = SCALED
+
+    @property
+    def raw(self) -> bytes:
+        """See Transform."""
+        head = bytes((DTYPES[self.dtype].code, self.minus | self.down << 1))
+        return head + varint(self.group) + (self.offset & 0xFFFFFFFF).to_bytes(4, "little")
+
+    def parts(self, length: int) -> list[int]:
+        """See Transform."""
+        count, rest = divmod(length, DTYPES[self.dtype].bits // 8)
+        if rest or not 1 <= self.group <= count:
+            raise ValueError(f"{length} bytes of {self.dtype} in groups of {self.group}")
+        return [-(-count // self.group) * 4, count]
+
+    def make(self, parts: list[Bytes], out: Bytes) -> None:
+        """See Transform."""
+        scales, codes = read_only(parts[0]).view(np.float32), read_only(parts[1])
+        if not np.isfinite(scales).all():
+            raise ValueError("a scale that is no number")
+        single = self.dtype == "F32"
+        target = out.view(np.float32) if single else working("scaled", codes.size * 4).view(np.float32)[: codes.size]
+        scaled.multiply(codes, scales, self.group, self.offset, 255 if self.minus else -1, target)
+        if self.dtype == "BF16":
+            scaled.shorten(target.view(np.uint32), self.down, out.view(np.uint16))
+        elif not single:
+            scaled.halve(target, out.view(np.uint16))
+
+
+def _read_scaled(c: Cursor) -> Scaled:
+    dtype, how = BY_CODE.get(c.u8()), c.u8()
+    if dtype is None or dtype.name not in ("F16", "BF16", "F32") or how & ~3 or (how & 2 and dtype.name != "BF16"):
+        raise c.bad(f"scaled elements of type {dtype.name if dtype else None}, rounded as {how}")
+    group = _at_least_one(c, 1 << 63)
+    offset = int.from_bytes(c.take(4), "little", signed=True)
+    if not -OFFSET_MAX <= offset < OFFSET_MAX:
+        raise c.bad(f"codes with an offset of {offset}")
+    return Scaled(dtype.name, bool(how & 1), bool(how & 2), group, offset)
+
+
 def _read_offset(c: Cursor) -> Offset:
     code = _code(c)
     narrow = c.u8()
@@ -283,6 +338,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     PALETTE: lambda c: Palette(_code(c), _at_least_one(c, VALUES_MAX)),
     RAMP: _read_ramp,
     OFFSET: _read_offset,
+    SCALED: _read_scaled,
     COPY: lambda c: Copy(c.varint()),
     LEB128: lambda c: Leb128(_code(c), _at_least_one(c, 1 << 63), c.u64()),
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
