@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
 from codec.errors import CorruptFileError
-from codec.kernels import chunks as kernel
 from codec.kernels import bodies, heads, huffman, made, payloads, permute, planes, rans, transforms, xxh3
+from codec.kernels import chunks as kernel
 from codec.memory import kept
 from codec.stages import plain
 from codec.stages.geometry import Bytes, view

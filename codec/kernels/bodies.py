@@ -1,7 +1,7 @@
 """Decode the body of a chunk: read its fields, decode its planes, merge them, compare its hash.
 
-The fields and bounds are those of codec.decode, which says what is wrong with a body where this only says that something
-is.
+The fields and bounds are those of codec.decode, which says what is wrong with a body where this only says that
+something is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numba import njit
 from codec.kernels import permute
 from codec.kernels.heads import (
     BITS,
-    CHUNK,
     CONSTANT,
     CONSTANTS,
     DROPS,
@@ -46,11 +45,11 @@ from codec.kernels.tables import INNER
 
 #: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
 #: that drops are known of, bytes of planes in the scratch, escapes and where they lie, where the body's tail begins and
-#: its end; the layout whose merge is missing; the job, and which side's room its output is in, -1 for none (both are the
-#: caller's).
+#: its end; the layout whose merge is missing; the job, and which side's room its output is in, -1 for none (both are
+#: the caller's).
 (
-    _BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST, WANTED, OWNER,
-    SIDE,
+    _BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST,
+    WANTED, OWNER, SIDE,
 ) = range(15)  # fmt: skip
 #: So few elements are not worth a second for compiling the merge of a layout: the one for any layout will do.
 PLAIN: Final = 1 << 12
