@@ -68,7 +68,7 @@ class _Room:
         self.numbers = np.zeros((2, payloads.NUMBERS), np.int64)
         self.spare = np.empty(bodies.SPARE // 8, np.uint64).view(np.uint8)
         self.rooms = np.empty((2, made.PARTS // 8), np.uint64).view(np.uint8)
-        self.made = np.zeros((2, made.MADE), np.int64)
+        self.made = np.zeros((3, made.MADE), np.int64)
         self.asked = np.zeros((_ASKED, 4), np.int64)
         self.why = np.zeros(3, np.int64)
 

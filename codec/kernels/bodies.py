@@ -94,6 +94,23 @@ def _find(told, at):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
+def _frame(at, size, need, room, used, asked, told, given, why):  # type: ignore[no-untyped-def]
+    """Copy what a zstd frame gives to room[used:], if it has been decompressed, or ask for that. Returns DONE, DECLINED
+    or ASKS.
+    """
+    row = _find(told, at)
+    if row >= 0:
+        if told[row, FRAME_PLACE] < 0 or told[row, FRAME_GIVES] != need or told[row, FRAME_BYTES] != size:
+            return DECLINED
+        move(room, used, given, told[row, FRAME_PLACE], need)
+        return DONE
+    if why[0] < asked.shape[0]:
+        asked[why[0], FRAME_AT], asked[why[0], FRAME_BYTES], asked[why[0], FRAME_GIVES] = at, size, need
+        why[0] += 1
+    return ASKS
+
+
+@njit(**INNER)
 def open_body(  # type: ignore[no-untyped-def]
     data,
     at,
@@ -244,17 +261,10 @@ def open_body(  # type: ignore[no-untyped-def]
             size, at = varint(data, at, end, end - at)
             if at < 0 or end - at < size:
                 return DECLINED
-            row = _find(told, at)
-            if row >= 0:
-                if told[row, FRAME_PLACE] < 0 or told[row, FRAME_GIVES] != need or told[row, FRAME_BYTES] != size:
-                    return DECLINED
-                move(room, used, given, told[row, FRAME_PLACE], need)
-            elif why[0] == asked.shape[0]:
-                skim = True
-            else:
-                asked[why[0], FRAME_AT], asked[why[0], FRAME_BYTES], asked[why[0], FRAME_GIVES] = at, size, need
-                why[0] += 1
-                skim = True
+            found = _frame(at, size, need, room, used, asked, told, given, why)
+            if found == DECLINED:
+                return DECLINED
+            skim |= np.int64(found == ASKS)
             at += size
         else:
             return DECLINED
@@ -263,7 +273,7 @@ def open_body(  # type: ignore[no-untyped-def]
         return DECLINED
     was[_MERGE], was[_DROPPED], was[_USED], was[_TAIL] = merge, drops.size, used, at
     was[_ESCAPED], was[_POSITIONS], was[_VALUES] = escapes, positions, values
-    return ASKS if skim else DONE
+    return ASKS if skim > 0 else DONE
 
 
 @njit(**INNER)

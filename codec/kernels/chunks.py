@@ -144,16 +144,6 @@ def _settle(  # type: ignore[no-untyped-def]
     status[job] = found
 
 
-@njit(**INNER)
-def _finish(  # type: ignore[no-untyped-def]
-    data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, slot
-):
-    """Decode what waits in a slot by itself, and settle it."""
-    choice = small[slot, MOST_TILES:]
-    run(data, numbers[slot], choice, known, numbers[slot], choice)
-    _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, slot)
-
-
 @njit(nogil=True, cache=True)
 def decode(  # type: ignore[no-untyped-def]
     data,
@@ -184,7 +174,7 @@ def decode(  # type: ignore[no-untyped-def]
     int64[k, STATE] and tables uint64[k, MOST_TABLES * TABLE_WORDS]: for chunk records k is 1 and they are as
     ``read_span`` left them, else k is 2 and they are worked in. spelled uint64[FULL_WORDS]; out uint8; scratch uint8[2,
     SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS], spare uint8[SPARE], rooms uint8[2, PARTS] and
-    made int64[2, MADE] are worked in (spare and rooms aligned to 8 bytes); known int64: the addresses of the rANS
+    made int64[3, MADE] are worked in (spare and rooms aligned to 8 bytes); known int64: the addresses of the rANS
     decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
     address) of each kernel that there is (see ``bodies.address``); zeros uint8[16384], all 0.
 
@@ -195,30 +185,24 @@ def decode(  # type: ignore[no-untyped-def]
     """
     waiting, slot, side = False, 0, 0
     why[0], why[1], why[2] = 0, 0, -1
-    for job in range(jobs.shape[0]):
-        if status[job] == DONE or status[job] == DECLINED or status[job] == WRONG:
-            continue
-        status[job] = OPENED
-        at, end, begin, stop, number = (
-            jobs[job, AT],
-            jobs[job, END],
-            jobs[job, FIRST],
-            jobs[job, STOP],
-            jobs[job, NUMBER],
-        )
-        if framed:
-            if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[slot, SUMS : SUMS + 8]):
-                status[job] = DECLINED
+    none = np.int64(jobs.shape[0])
+    for job in range(none + 1):
+        at, end, begin, stop, number = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        parts, of_parts = np.int64(0), False
+        if job < none:
+            if status[job] == DONE or status[job] == DECLINED or status[job] == WRONG:
                 continue
-            at, end = at + 5, end - 8
-        parts, of_parts = np.int64(1), number < 0 and makes.is_made(data, at, end)
-        row, target = made[side], out
+            status[job], parts = OPENED, np.int64(1)
+            at, end, begin, stop = jobs[job, AT], jobs[job, END], jobs[job, FIRST], jobs[job, STOP]
+            number = jobs[job, NUMBER]
+            if framed:
+                if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[slot, SUMS : SUMS + 8]):
+                    status[job] = DECLINED
+                    continue
+                at, end = at + 5, end - 8
+            of_parts = number < 0 and makes.is_made(data, at, end)
+        row, target = made[2], out
         if of_parts:
-            side = 1 - side
-            if waiting and numbers[1 - slot, OPEN + SIDE] == side:
-                _finish(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, 1 - slot)
-                waiting = False
-            row, target = made[side], rooms[side]
             if makes.read(data, at, end, row) != stop - begin:
                 status[job] = DECLINED
                 continue
@@ -228,39 +212,46 @@ def decode(  # type: ignore[no-untyped-def]
                     why[1], why[2] = -row[makes.NUMBER], row[makes.CODE]
                 continue
             row[makes.BEGIN], row[makes.STOP], parts = begin, stop, row[COUNT]
-        skim, before = False, why[0]
-        for part in range(parts):
-            if of_parts:
-                at, end, begin = row[makes.AT + part], row[makes.END + part], row[PLACES + part]
-                stop = begin + row[makes.BYTES + part]
-            held = min(slot, state.shape[0] - 1)
-            numbers[slot, OPEN + OWNER], numbers[slot, OPEN + SIDE] = job, side if of_parts else -1
-            found = np.int64(_begin(
-                data, at, end, begin, stop, number, state[held], tables[held], spelled, target, scratch[slot],
-                small[slot], numbers[slot], known, skim, asked, told, given, why,
-            ))  # fmt: skip
-            if found == ASKS:
-                skim = True
-                continue
-            if found != DONE:
-                status[job] = found
-                if found == UNKNOWN and why[2] < 0:
-                    why[1], why[2] = numbers[slot, OPEN + WANTED], state[held, WIDTH]
-                break
-            left = numbers[slot, JOB + permute.LANES] > 0
-            if left and not waiting:
-                waiting, slot = True, 1 - slot
-                continue
-            if left:
-                other = 1 - slot
-                mine, its = numbers[slot], numbers[other]
-                run(data, its, small[other, MOST_TILES:], known, mine, small[slot, MOST_TILES:])
-                _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, other)
+            side = 1 - side
+            target = rooms[side]
+        skim, before = np.int64(0), why[0]
+        # what waits must not wait longer if nothing follows, or if it is a part in the room that is needed
+        alone = waiting and (job == none or (of_parts and numbers[1 - slot, OPEN + SIDE] == side))
+        for part in range(-1 if alone else 0, parts):
+            both = part < 0
+            if part >= 0:
+                if of_parts:
+                    if part == 0:
+                        made[side, :] = row
+                    at, end, begin = row[makes.AT + part], row[makes.END + part], row[PLACES + part]
+                    stop = begin + row[makes.BYTES + part]
+                held = min(slot, state.shape[0] - 1)
+                numbers[slot, OPEN + OWNER], numbers[slot, OPEN + SIDE] = job, side if of_parts else -1
+                found = np.int64(_begin(
+                    data, at, end, begin, stop, number, state[held], tables[held], spelled, target, scratch[slot],
+                    small[slot], numbers[slot], known, skim, asked, told, given, why,
+                ))  # fmt: skip
+                if found == ASKS:
+                    skim = np.int64(1)
+                    continue
+                if found != DONE:
+                    status[job] = found
+                    if found == UNKNOWN and why[2] < 0:
+                        why[1], why[2] = numbers[slot, OPEN + WANTED], state[held, WIDTH]
+                    break
+                both = numbers[slot, JOB + permute.LANES] > 0
+                if both and not waiting:
+                    waiting, slot = True, 1 - slot
+                    continue
+            other = 1 - slot
+            if both:
+                mine = other if part < 0 else slot
+                run(data, numbers[other], small[other, MOST_TILES:], known, numbers[mine], small[mine, MOST_TILES:])
                 waiting = False
-            _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, slot)
-        if skim and status[job] == OPENED:
+            for k in range(0 if both else 1, 1 if part < 0 else 2):
+                one = other if k == 0 else slot
+                _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, one)
+        if skim > 0 and status[job] == OPENED:
             status[job] = ASKS
             if why[0] == asked.shape[0]:  # not all of its frames: it comes first the next time
                 why[0] = before
-    if waiting:
-        _finish(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, 1 - slot)

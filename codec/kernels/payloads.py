@@ -93,7 +93,7 @@ def rans(  # type: ignore[no-untyped-def]
         states[lane] = x
     at += 4 * lanes
     stop = at + 2 * words
-    if skim:
+    if skim > 0:
         return stop
     source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
     if held and lanes < 64:
@@ -164,7 +164,7 @@ def huffman(  # type: ignore[no-untyped-def]
     at = choices(data, at, end, tiles, count, choice)
     if at < 0 or end - at < total:
         return -1
-    if skim:
+    if skim > 0:
         return at + total
     starts += at
     ends += at

@@ -95,7 +95,7 @@ class Quick:
         self.scratch, self.small = self.room(2 * payloads.SCRATCH), self.room(4 * payloads.MOST_TILES)
         self.numbers, self.why = self.room(16 * payloads.NUMBERS).view(np.int64), self.room(24).view(np.int64)
         self.spare, self.rooms_ = self.room(bodies.SPARE), self.room(2 * makes.PARTS).reshape(2, -1)
-        self.made = self.room(16 * makes.MADE).view(np.int64).reshape(2, -1)
+        self.made = self.room(24 * makes.MADE).view(np.int64).reshape(3, -1)
         self.asked = self.room(256 * 32).view(np.int64).reshape(-1, 4)
         self.known, self.zeros = np.array(CODERS, np.int64), np.zeros(1 << 14, np.uint8)
         self.fence = Fence(1 << 20)
