@@ -183,14 +183,14 @@ def decode(  # type: ignore[no-untyped-def]
     m is at least 256) and to call again with ``told``, the same rows in order of FRAME_AT, with their FRAME_PLACE in
     ``given`` (uint8), whose ranges lie there.
     """
-    waiting, slot, side = False, 0, 0
+    waiting, slot, side, full = False, 0, 0, False
     why[0], why[1], why[2] = 0, 0, -1
     none = np.int64(jobs.shape[0])
     for job in range(none + 1):
         at, end, begin, stop, number = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
         parts, of_parts = np.int64(0), False
         if job < none:
-            if status[job] == DONE or status[job] == DECLINED or status[job] == WRONG:
+            if full or status[job] == DONE or status[job] == DECLINED or status[job] == WRONG:
                 continue
             status[job], parts = OPENED, np.int64(1)
             at, end, begin, stop = jobs[job, AT], jobs[job, END], jobs[job, FIRST], jobs[job, STOP]
@@ -253,5 +253,5 @@ def decode(  # type: ignore[no-untyped-def]
                 _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, one)
         if skim > 0 and status[job] == OPENED:
             status[job] = ASKS
-            if why[0] == asked.shape[0]:  # not all of its frames: it comes first the next time
-                why[0] = before
+            if why[0] == asked.shape[0]:  # not all of its frames: it comes first the next time, and others behind it
+                why[0], full = before, True
