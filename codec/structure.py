@@ -223,7 +223,7 @@ def _ramp(x: Any, width: int) -> Ramp | None:
 
 
 def _made(
-    data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level, code: Code
+    data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level, code: Code = encode_span
 ) -> EncodedSpan:
     """The record of a span that is made of these parts."""
     head = layout.encode(layout.made(data.size, dtype.code if dtype else 0, transform))

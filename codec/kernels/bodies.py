@@ -112,26 +112,9 @@ def _frame(at, size, need, room, used, asked, told, given, why):  # type: ignore
 
 @njit(**INNER)
 def open_body(  # type: ignore[no-untyped-def]
-    data,
-    at,
-    end,
-    state,
-    tables,
-    spelled,
-    out,
-    begin,
-    stop,
-    last,
-    scratch,
-    small,
-    numbers,
-    known,
-    skim,
-    asked,
-    told,
-    given,
-    why,
-):
+    data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, skim, asked, told,
+    given, why,
+):  # fmt: skip
     """Read a chunk's body, from behind its number on, for out[begin:stop). Returns DONE, DECLINED, UNKNOWN or ASKS.
 
     data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes. Its planes are decoded, but for

@@ -40,7 +40,7 @@ from codec.kernels.payloads import JOB, MOST_TILES, OPEN, SUMS, run
 from codec.kernels.tables import INNER
 from codec.kernels.transforms import COUNT, OFFSET_NUMBER, PLACES
 
-#: What is to be done: not begun.
+#: Of a record that nothing has come of yet (else see codec.kernels.bodies).
 OPENED: Final = -1
 
 #: Columns of ``jobs``: where the record, or its body, begins and ends in the stored bytes, where its output does, and
@@ -58,26 +58,9 @@ def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
 
 @njit(**INNER)
 def _begin(  # type: ignore[no-untyped-def]
-    data,
-    at,
-    end,
-    begin,
-    stop,
-    number,
-    state,
-    tables,
-    spelled,
-    out,
-    scratch,
-    small,
-    numbers,
-    known,
-    skim,
-    asked,
-    told,
-    given,
-    why,
-):
+    data, at, end, begin, stop, number, state, tables, spelled, out, scratch, small, numbers, known, skim, asked, told,
+    given, why,
+):  # fmt: skip
     """Read a body up to its planes, and those but for the last. Returns DONE, DECLINED, UNKNOWN or ASKS."""
     if number < 0:
         state[CONSTANT] = 0
@@ -146,27 +129,9 @@ def _settle(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def decode(  # type: ignore[no-untyped-def]
-    data,
-    jobs,
-    framed,
-    state,
-    tables,
-    spelled,
-    out,
-    scratch,
-    small,
-    numbers,
-    known,
-    zeros,
-    spare,
-    rooms,
-    made,
-    asked,
-    told,
-    given,
-    status,
-    why,
-):
+    data, jobs, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, spare, rooms, made, asked,
+    told, given, status, why,
+):  # fmt: skip
     """Decode those of the records ``jobs`` whose status is not DONE, DECLINED or WRONG; it says what came of each.
 
     data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has checked

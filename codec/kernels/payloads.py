@@ -48,25 +48,9 @@ def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-de
 
 @njit(**INNER)
 def rans(  # type: ignore[no-untyped-def]
-    data,
-    at,
-    end,
-    size,
-    tile,
-    tiles,
-    count,
-    tables,
-    held,
-    spelled,
-    choice,
-    out,
-    known,
-    numbers,
-    ahead,
-    step,
-    later,
+    data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later,
     skim,
-):
+):  # fmt: skip
     """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1.
 
     With tables in registers and ``later`` it is left as a job in ``numbers``. With ``skim`` nothing is decoded.
