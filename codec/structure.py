@@ -112,28 +112,13 @@ def encode_structured(
     for part, tried in zip(cut, ways, strict=True):
         data = part.view(np.uint8)
         best = plain = code(data, dtype, shape, level)
-        once = _Once(code)
         for transform, parts in tried:
-            coded = _made(data, dtype, transform, parts, level, once)
+            coded = _made(data, dtype, transform, parts, level, code)
             if coded.stored.size < best.stored.size:
                 best = coded
         gain |= best is not plain
         spans.append(best)
     return spans if gain else None
-
-
-class _Once:
-    """Codes nothing twice: the numbers of a palette are often the integers above the least."""
-
-    def __init__(self, code: Code) -> None:
-        self._code, self._held = code, list[tuple[Bytes, DType | None, tuple[int, ...], EncodedSpan]]()
-
-    def __call__(self, data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level) -> EncodedSpan:
-        for bytes_, kind, dimensions, coded in self._held:
-            if (kind, dimensions) == (dtype, shape) and np.array_equal(bytes_, data):
-                return coded
-        self._held.append((data, dtype, shape, self._code(data, dtype, shape, level)))
-        return self._held[-1][-1]
 
 
 def _look() -> tuple[Any, Any]:
