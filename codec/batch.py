@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,14 +19,14 @@ from codec.kernels import coding, cuts, groups, huffman, huffman_codes, planes, 
 from codec.kernels import span_records as names
 from codec.kernels import spans as kernel
 from codec.kernels.native import place
-from codec.memory import kept
+from codec.memory import kept, records_room
 from codec.planner.fields import cut_planes
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level, level_of
 from codec.planner.span import HALF_MANTISSA
 from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field
-from codec.stages.geometry import Bytes
+from codec.stages.geometry import Bytes, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
 from codec.stages.transforms import FIELD_BYTES_MAX, FIELDS_MAX
@@ -183,8 +183,19 @@ def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
     block = sum(field.size for field in fields)
     if 2 <= len(fields) <= FIELDS_MAX and block <= FIELD_BYTES_MAX and piece.data.size % block == 0:
         row = max(1, piece.shape[-1] // block) if piece.shape else 1
-        return encode_fields(piece.data, fields, piece.dtype, row, level)
-    return encode_structured(piece.data, piece.dtype, piece.shape, level)
+        return encode_fields(piece.data, fields, piece.dtype, row, level, encode_one)
+    return encode_structured(piece.data, piece.dtype, piece.shape, level, encode_one)
+
+
+def encode_one(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level) -> EncodedSpan:
+    """codec.encode.encode_span, by the kernel if it takes such spans."""
+    piece = Piece(data, dtype, shape)
+    row = None if config.DISABLE_JIT else job_of(piece, level)
+    if row is not None:
+        writer = Writer(level, working("one", records_room(data.size)))
+        if writer.quick([piece], [row]):
+            return replace(writer.spans[0], stored=writer.spans[0].stored.copy())
+    return encode_span(data, dtype, shape, level)
 
 
 class Writer:

@@ -11,12 +11,18 @@ from numba import config
 from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
+from codec.errors import CorruptFileError
+from codec.kernels import bodies, heads, huffman, made, payloads, permute, planes, rans, transforms, xxh3
 from codec.kernels import chunks as kernel
-from codec.kernels import heads, huffman, payloads, permute, planes, rans, xxh3
 from codec.memory import kept
+from codec.stages import plain
 from codec.stages.geometry import Bytes, view
 
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
+#: zstd frames that a call of the kernel may ask for.
+_ASKED: Final = 1024
+_NO_BYTES: Final = np.zeros(0, np.uint8)
+_NO_FRAMES: Final = np.zeros((0, 4), np.int64)
 
 
 class _Addresses:
@@ -35,10 +41,15 @@ class _Addresses:
         return self.array
 
     def add(self, layout: int, width: int) -> None:
-        """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0."""
+        """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0. Below 0: what
+        makes spans by transform -layout, of elements of 2^width bytes.
+        """
         widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
         with self._lock:
-            found = planes.merge_address(planes.code_of(widths), width)
+            if layout < 0:
+                found = transforms.make_address(-layout, width)
+            else:
+                found = planes.merge_address(planes.code_of(widths), width)
             self.array = np.append(self.get(), np.array([layout, width, found], np.int64))
 
 
@@ -55,6 +66,10 @@ class _Room:
         self.scratch = np.empty((2, payloads.SCRATCH), np.uint8)
         self.small = np.empty((2, 2 * payloads.MOST_TILES), np.uint8)
         self.numbers = np.zeros((2, payloads.NUMBERS), np.int64)
+        self.spare = np.empty(bodies.SPARE // 8, np.uint64).view(np.uint8)
+        self.rooms = np.empty((2, made.PARTS // 8), np.uint64).view(np.uint8)
+        self.made = np.zeros((3, made.MADE), np.int64)
+        self.asked = np.zeros((_ASKED, 4), np.int64)
         self.why = np.zeros(3, np.int64)
 
 
@@ -106,19 +121,34 @@ def decode(
         return
     data, table, room = view(stored), np.array(jobs, np.int64), _room()
     state, tables = (room.state, room.tables) if span is None else (span.state, span.tables)
-    at, count = 0, len(jobs)
-    while at < count:
-        at = kernel.decode(
-            data, table, at, framed, state, tables, room.full, out, room.scratch, room.small, room.numbers,
-            _ADDRESSES.get(), _ZEROS, room.why,
+    status, told, given = np.full(len(jobs), kernel.OPENED, np.int64), _NO_FRAMES, _NO_BYTES
+    while True:
+        kernel.decode(
+            data, table, framed, state, tables, room.full, out, room.scratch, room.small, room.numbers,
+            _ADDRESSES.get(), _ZEROS, room.spare, room.rooms, room.made, room.asked, told, given, status, room.why,
         )  # fmt: skip
-        if at == count:
-            return
-        if room.why[0] == kernel.UNKNOWN:
-            _ADDRESSES.add(int(room.why[1]), int(room.why[2]))
-        else:
-            careful(at)
-            at += 1
+        asks, layout, width = room.why.tolist()
+        if width >= 0:
+            _ADDRESSES.add(layout, width)
+        elif not asks:
+            break
+        told, given = _unpacked(data, room.asked[:asks])
+    for k in np.flatnonzero(status != bodies.DONE).tolist():
+        careful(k)
+
+
+def _unpacked(data: Bytes, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], Bytes]:
+    """What the kernel asked for: its rows, and what the frames of zstd hold."""
+    told = asked[np.argsort(asked[:, bodies.FRAME_AT])]
+    given, place = np.empty(int(asked[:, bodies.FRAME_GIVES].sum()), np.uint8), 0
+    for row, (at, size, gives, _) in enumerate(told.tolist()):
+        try:
+            given.data[place : place + gives] = plain.unpack_zstd(data.data[at : at + size], gives)
+            told[row, bodies.FRAME_PLACE] = place
+        except CorruptFileError:  # the careful way says which
+            told[row, bodies.FRAME_PLACE] = -1
+        place += gives
+    return told, given
 
 
 def decode_chunk(
@@ -133,8 +163,9 @@ def compile_driver() -> None:
     """Compile the kernel, or load it, without decoding anything."""
     room, none = _room(), np.zeros((0, 5), np.int64)
     kernel.decode(
-        view(b""), none, 0, True, room.state, room.tables, room.full, np.zeros(0, np.uint8), room.scratch, room.small,
-        room.numbers, np.zeros(4, np.int64), _ZEROS, room.why,
+        view(b""), none, True, room.state, room.tables, room.full, np.zeros(0, np.uint8), room.scratch, room.small,
+        room.numbers, np.zeros(4, np.int64), _ZEROS, room.spare, room.rooms, room.made, room.asked, _NO_FRAMES,
+        _NO_BYTES, np.zeros(0, np.int64), room.why,
     )  # fmt: skip
 
 

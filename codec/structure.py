@@ -6,6 +6,7 @@ A progression is always taken, and so are the fields that a source knows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -53,8 +54,12 @@ class Part:
     name: str = ""
 
 
+#: Codes a span, as encode_span does: the same bytes.
+Code = Callable[[Any, DType | None, tuple[int, ...], Level], EncodedSpan]
+
+
 def encode_fields(
-    data: Bytes, fields: tuple[Field, ...], dtype: DType | None, row: int, level: Level
+    data: Bytes, fields: tuple[Field, ...], dtype: DType | None, row: int, level: Level, code: Code = encode_span
 ) -> list[EncodedSpan]:
     """Code blocks of ``fields``; ``row``: blocks in one row of the tensor.
 
@@ -74,7 +79,7 @@ def encode_fields(
             kind = DTYPES[field.dtype]
             parts.append(Part(out, kind, (-(-count // row), row * field.size * 8 // kind.bits), field.name))
             offset += field.size
-        spans.append(_made(piece, dtype, Fields(sizes), parts, level))
+        spans.append(_made(piece, dtype, Fields(sizes), parts, level, code))
     return spans
 
 
@@ -111,7 +116,7 @@ def encode_copy(data: Bytes, dtype: DType | None, distance: int) -> EncodedSpan:
 
 
 def encode_structured(
-    data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level
+    data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level, code: Code = encode_span
 ) -> list[EncodedSpan] | None:
     """Code a piece whose elements repeat, are often zero, integers that need fewer bytes, or an arithmetic progression;
     None if they are nothing of that, or that saves nothing.
@@ -128,7 +133,7 @@ def encode_structured(
         ramp = _ramp(x, width)
         if ramp is not None:
             runs = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
-            return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level) for r in runs]
+            return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level, code) for r in runs]
     if not whole and kinds * 256 > _FEW.get(dtype.name, 228) * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
@@ -143,9 +148,9 @@ def encode_structured(
     spans, gain = [], False
     for part, tried in zip(cut, ways, strict=True):
         data = part.view(np.uint8)
-        best = plain = encode_span(data, dtype, shape, level)
+        best = plain = code(data, dtype, shape, level)
         for transform, parts in tried:
-            coded = _made(data, dtype, transform, parts, level)
+            coded = _made(data, dtype, transform, parts, level, code)
             if coded.stored.size < best.stored.size:
                 best = coded
         gain |= best is not plain
@@ -300,12 +305,14 @@ def _ramp(x: Any, width: int) -> Ramp | None:
     return Ramp(width.bit_length() - 1, start, step)
 
 
-def _made(data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level) -> EncodedSpan:
+def _made(
+    data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level, code: Code = encode_span
+) -> EncodedSpan:
     """The record of a span that is made of these parts."""
     head = layout.encode(layout.made(data.size, dtype.code if dtype else 0, transform))
     out, fields = [head], {"headers": 0}
     for part in parts:
-        coded = encode_span(part.data, part.dtype, part.shape, level)
+        coded = code(part.data, part.dtype, part.shape, level)
         assert not coded.entry.chunks  # PART_BYTES sees to it
         body = coded.stored[records.HEAD_BYTES : -8]
         out += [varint(body.size), body.tobytes()]

@@ -79,10 +79,26 @@ class Cursor:
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
         """An unsigned LEB128 that is at most ``most``."""
-        if self.at < self.end and (value := self.data[self.at]) < 128 and value <= most:  # most are of one byte
-            self.at += 1
-            return value
-        data, value, shift = self.data, 0, 0
+        data, at = self.data, self.at
+        try:  # most are of one to three bytes, and an index has thousands
+            value = data[at]
+            if value < 128:
+                if value <= most:
+                    self.at = at + 1
+                    return value
+            elif (second := data[at + 1]) < 128:
+                value += (second << 7) - 128
+                if second and value <= most:
+                    self.at = at + 2
+                    return value
+            elif 0 < (third := data[at + 2]) < 128:
+                value += (second << 7) + (third << 14) - (128 + (128 << 7))
+                if value <= most:
+                    self.at = at + 3
+                    return value
+        except IndexError:
+            pass
+        value = shift = 0
         for at in range(self.at, min(self.end, self.at + VARINT_BYTES_MAX)):
             byte = data[at]
             value |= (byte & 127) << shift

@@ -16,6 +16,7 @@ from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
 from codec.encode import EncodedSpan
 from codec.kernels import transforms as kernel
+from codec.kernels.native import invoke, place
 from codec.planner.levels import level_of
 from codec.sources.segment import Field, Segment
 from codec.stages.transforms import NAMES
@@ -186,10 +187,16 @@ def test_kernels_against_numpy(data: np.ndarray, block: int, draw: st.DataObject
     found = np.zeros(n * size, np.uint8)
     kernel.collect(data, offset, size, block, found)
     assert np.array_equal(found.reshape(n, size), data.reshape(n, block)[:, offset : offset + size])
-    back = np.zeros(n * block, np.uint8)
-    found.flags.writeable = False
-    kernel.spread(found, offset, size, block, back)
-    assert np.array_equal(back.reshape(n, block)[:, offset : offset + size], found.reshape(n, size))
+    back, fields = np.zeros(n * block, np.uint8), [(0, offset), (offset, size), (offset + size, block - offset - size)]
+    fields = [field for field in fields if field[1]]
+    parts = np.concatenate([data.reshape(n, block)[:, at : at + of].ravel() for at, of in fields])
+    row = np.zeros(kernel.ROW, np.int64)
+    row[kernel.COUNT] = len(fields)
+    for k, (at, of) in enumerate(fields):
+        row[kernel.FIELDS + k], row[kernel.PLACES + k] = of, n * at
+    if n:
+        invoke(kernel.make_address(1, 0), place(row), place(parts), 0, 0, place(back), back.size)
+    assert np.array_equal(back, data)
 
 
 @given(hnp.arrays(np.uint32, st.integers(1, 300), elements=st.integers(0, 40)))

@@ -2,9 +2,13 @@
 
 The careful way is codec.decode, plane by plane, with an error for everything that can be wrong. This is the quick one:
 it reads the same fields with the same bounds, calls the same kernels (by their addresses, so that each is compiled
-once, in its own file), and stops at whatever is wrong, rare, or zstd: the careful way then takes that record, and
-says why. Both checksums of a record are compared here: over what is stored before it is looked at, and over what it
-decodes to, while that is in the cache.
+once, in its own file), and leaves whatever is wrong or rare: the careful way then takes that record, and says why. Both
+checksums of a record are compared here: over what is stored before it is looked at, and over what it decodes to, while
+that is in the cache.
+
+Bodies are decoded one by one: those of chunks, and those of the parts of made spans. One may wait with its last plane
+for the next, so that the two are decoded side by side. So there are two slots to work in, and two sides for the parts
+of a made span: the parts of one may wait for those of the next.
 """
 
 from __future__ import annotations
@@ -14,257 +18,50 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels import made as makes
 from codec.kernels import permute
-from codec.kernels.heads import (
-    BITS,
-    CHUNK,
-    CONSTANT,
-    CONSTANTS,
-    DROPS,
-    ESCAPES,
-    FIELDS,
-    FLAGS,
-    FOLD,
-    FOLDED,
-    HEAD,
-    IN_REGISTERS,
-    LAYOUT,
-    LENGTH,
-    PLANES,
-    ROW,
-    SHIFT,
-    STAGE,
-    TABLE_WORDS,
-    TABLES,
-    TILE,
-    WIDTH,
-    WINDOW,
-    WINDOWED,
-    span,
-    varint,
+from codec.kernels.bodies import (
+    ASKS,
+    DECLINED,
+    DONE,
+    OWNER,
+    SIDE,
+    UNKNOWN,
+    WANTED,
+    WRONG,
+    address,
+    close_body,
+    open_body,
 )
+from codec.kernels.heads import CHUNK, CONSTANT, LENGTH, WIDTH, span, varint
+from codec.kernels.made import whole
 from codec.kernels.native import call, move
-from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, ended, huffman, pair, rans, run
+from codec.kernels.payloads import JOB, MOST_TILES, OPEN, SUMS, run
 from codec.kernels.tables import INNER
+from codec.kernels.transforms import COUNT, OFFSET_NUMBER, PLACES
 
-#: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
-#: that drops are known of, bytes of planes in the scratch, escapes and where they lie, where the body's tail begins and
-#: its end; the layout whose merge is missing.
-_BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST, _WANTED = range(
-    13
-)
-#: So few elements are not worth a second for compiling the merge of a layout: the one for any layout will do.
-PLAIN: Final = 1 << 12
-
-#: Why ``decode`` stopped: nothing is left; the record is for the careful way; the address of a merge is missing; what
-#: was decoded hashes to something else than the record says.
-DONE: Final = 0
-DECLINED: Final = 1
-UNKNOWN: Final = 2
-WRONG: Final = 3
+#: Of a record that nothing has come of yet (else see codec.kernels.bodies).
+OPENED: Final = -1
 
 #: Columns of ``jobs``: where the record, or its body, begins and ends in the stored bytes, where its output does, and
-#: the chunk's number (-1: a span record with its only chunk).
+#: the chunk's number (-1: a span record with its only chunk, or a made one).
 AT, END, FIRST, STOP, NUMBER = range(5)
-
-
-@njit(**INNER)
-def _address(known, layout, width):  # type: ignore[no-untyped-def]
-    """The address of a merge among known[4:]: layout, width, address, layout, ...; 0 if it is not there."""
-    for k in range(4, known.size - 2, 3):
-        if known[k] == layout and known[k + 1] == width:
-            return known[k + 2]
-    return 0
-
-
-@njit(**INNER)
-def _word(data, at):  # type: ignore[no-untyped-def]
-    """Eight bytes, low first."""
-    found = np.int64(0)
-    for j in range(8):
-        found |= np.int64(data[at + j]) << (8 * j)
-    return found
-
-
-@njit(**INNER)
-def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
-    """Read a chunk's body, from behind its number on, for out[begin:stop). Returns DONE, DECLINED or UNKNOWN.
-
-    data[at:end) is the body; ``last`` says whether the chunk has the span's tail bytes. Its planes are decoded, but for
-    the last if that is left as a job (numbers[JOB + LANES] is not 0 then); they are merged by ``_close``.
-    """
-    numbers[JOB + permute.LANES] = 0
-    width, tile, planes, flags = state[WIDTH], state[TILE], state[PLANES], state[FLAGS]
-    tail = state[LENGTH] % width if last else 0
-    size = stop - begin - tail
-    elements = size // width
-    tiles = (elements + tile - 1) // tile
-    if end - at < 8 or tiles > MOST_TILES or size % width:
-        return DECLINED
-    was = numbers[OPEN : OPEN + 16]
-    was[_BEGIN], was[_STOP], was[_HASH], was[_ELEMENTS], was[_LAST] = begin, stop, _word(data, at), elements, end
-    at += 8
-    drops, choice = small[:0], small[MOST_TILES:]
-    if flags & DROPS:
-        if at >= end or (data[at] > 1 and data[at] != 5):
-            return DECLINED
-        drops = small[:tiles]
-        if tiles == 0 and (data[at] != 1 or end - at < 2 or data[at + 1] != 0):
-            return DECLINED
-        if data[at] == 1:
-            if end - at < 2:
-                return DECLINED
-            drops[:] = data[at + 1]
-            at += 2
-        elif data[at] == 5:
-            at = pair(data, at + 1, end, drops)
-            if at < 0:
-                return DECLINED
-        else:
-            if end - at < 1 + tiles:
-                return DECLINED
-            move(drops, 0, data, at + 1, tiles)
-            at += 1 + tiles
-        for t in range(tiles):
-            if drops[t] > planes:
-                return DECLINED
-    escapes, positions, values = np.int64(0), np.int64(0), np.int64(0)
-    if flags & ESCAPES:
-        if end - at < 4:
-            return DECLINED
-        for k in range(4):
-            escapes |= np.int64(data[at + k]) << (8 * k)
-        positions, values = at + 4, at + 4 + 4 * escapes
-        if escapes > elements or end - at < 4 + 6 * escapes:
-            return DECLINED
-        at = values + 2 * escapes
-    direct = width == 1 and planes == 1 and state[HEAD + BITS] == 8 and state[HEAD + SHIFT] == 0
-    direct = direct and flags & (FOLDED | WINDOWED | CONSTANTS | DROPS | ESCAPES) == 0
-    merge = np.int64(0)
-    if not direct:
-        wanted = state[LAYOUT]
-        merge = _address(known, wanted, width)
-        if merge == 0 and elements <= PLAIN:
-            wanted = 0
-            merge = _address(known, wanted, width)
-        if merge == 0:
-            was[_WANTED] = wanted
-            return UNKNOWN
-        if (out.ctypes.data + begin) % width:
-            return DECLINED
-    flat = numbers[PLACES:]
-    used, room = np.int64(0), scratch
-    if direct:
-        room, used = out[:stop], begin
-    for p in range(planes):
-        place = HEAD + FIELDS * p
-        bits = state[place + BITS]
-        full, rest = (tile * bits + 7) >> 3, elements % tile
-        kept = tiles
-        short = rest > 0
-        if drops.size:
-            kept = 0
-            for t in range(tiles):
-                kept += np.int64(drops[t] <= p)
-            short = short and drops[tiles - 1] <= p
-        need = kept * full
-        if short:
-            need += ((rest * bits + 7) >> 3) - full
-        if at >= end:
-            return DECLINED
-        stage = np.int64(data[at])
-        at += 1
-        if need == 0 and (stage != 1 or at >= end or data[at] != 0):
-            return DECLINED
-        inside = stage == 0
-        flat[p], flat[planes + p] = state[place + SHIFT], bits
-        flat[2 * planes + p], flat[3 * planes + p] = at if inside else used, np.int64(inside)
-        if inside:
-            if end - at < need:
-                return DECLINED
-            if direct:
-                move(out, begin, data, at, need)
-            at += need
-            continue
-        if need > room.size - used:
-            return DECLINED
-        if stage == 1:
-            if at >= end:
-                return DECLINED
-            room[used : used + need] = data[at]
-            at += 1
-        elif stage == 2 or stage == 3:
-            if state[place + TABLES] == 0 or state[place + STAGE] != stage:
-                return DECLINED
-            mine = tables[state[place + ROW] * TABLE_WORDS :]
-            count, target = state[place + TABLES], room.ctypes.data + used
-            # the last plane is the symbol's, whose decoding leaves the memory idle
-            ahead, step = out.ctypes.data + begin, width if p == planes - 1 and not direct else 0
-            if stage == 2:
-                held = state[place + IN_REGISTERS]
-                at = rans(
-                    data, at, end, need, full, kept, count, mine, held, spelled, choice, target, known, numbers, ahead,
-                    step, p == planes - 1,
-                )  # fmt: skip
-            else:
-                at = huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers, ahead, step)
-            if at < 0:
-                return DECLINED
-        else:
-            return DECLINED
-        used += need
-    if end - at != tail:
-        return DECLINED
-    was[_MERGE], was[_DROPPED], was[_USED], was[_TAIL] = merge, drops.size, used, at
-    was[_ESCAPED], was[_POSITIONS], was[_VALUES] = escapes, positions, values
-    return DONE
-
-
-@njit(**INNER)
-def _close(data, state, out, scratch, small, numbers, known, zeros):  # type: ignore[no-untyped-def]
-    """Merge the planes of a chunk that was opened, and compare its hash. Returns DONE, DECLINED or WRONG."""
-    was = numbers[OPEN : OPEN + 16]
-    begin, stop, end, at = was[_BEGIN], was[_STOP], was[_LAST], was[_TAIL]
-    if numbers[JOB + permute.LANES] and not ended(numbers):
-        return DECLINED
-    if was[_MERGE]:
-        numbers[0], numbers[1], numbers[2] = state[TILE], state[FOLD], state[WINDOW]
-        numbers[3], numbers[4] = 255, state[CONSTANT]
-        source, work, target = data.ctypes.data, scratch.ctypes.data, out.ctypes.data + begin
-        ints, rows, dropped = numbers.ctypes.data, numbers[PLACES:].ctypes.data, small.ctypes.data
-        none, planes = zeros.ctypes.data, state[PLANES]
-        found = call(
-            was[_MERGE],
-            (target, was[_ELEMENTS], ints, dropped, was[_DROPPED], rows, planes, source, end, work, was[_USED], none,
-             was[_ESCAPED], was[_POSITIONS], was[_VALUES]),
-        )  # fmt: skip
-        if found < 0:
-            return DECLINED
-    move(out, stop - (end - at), data, at, end - at)
-    sums = numbers[SUMS : SUMS + 8]
-    found = call(known[3], (out.ctypes.data + begin, stop - begin, sums.ctypes.data))
-    return DONE if found == was[_HASH] else WRONG
 
 
 @njit(**INNER)
 def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
     """Whether data[at:end) is a whole record of this kind, with its checksum."""
-    if end - at < 13 or data[at] != kind:
+    if end - at < 13 or data[at] != kind or whole(data, at + 1, 4) != end - at - 13:
         return False
-    size = np.int64(data[at + 1]) | np.int64(data[at + 2]) << 8 | np.int64(data[at + 3]) << 16
-    if size | np.int64(data[at + 4]) << 24 != end - at - 13:
-        return False
-    return call(known[3], (data.ctypes.data + at, end - at - 8, sums.ctypes.data)) == _word(data, end - 8)
+    return call(known[3], (data.ctypes.data + at, end - at - 8, sums.ctypes.data)) == whole(data, end - 8, 8)
 
 
 @njit(**INNER)
-def _begin(data, job, framed, state, tables, spelled, out, scratch, small, numbers, known):  # type: ignore[no-untyped-def]
-    """Read a record up to its chunk's planes. Returns DONE, DECLINED or UNKNOWN."""
-    at, end, begin, stop, number = job[AT], job[END], job[FIRST], job[STOP], job[NUMBER]
-    if framed:
-        if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[SUMS : SUMS + 8]):
-            return DECLINED
-        at, end = at + 5, end - 8
+def _begin(  # type: ignore[no-untyped-def]
+    data, at, end, begin, stop, number, state, tables, spelled, out, scratch, small, numbers, known, skim, asked, told,
+    given, why,
+):  # fmt: skip
+    """Read a body up to its planes, and those but for the last. Returns DONE, DECLINED, UNKNOWN or ASKS."""
     if number < 0:
         state[CONSTANT] = 0
         at = span(data, at, end, state, tables, known[2] != 0)
@@ -282,56 +79,144 @@ def _begin(data, job, framed, state, tables, spelled, out, scratch, small, numbe
         last = number == chunks - 1
         if number >= chunks or stop - begin != (state[LENGTH] - number * full if last else full):
             return DECLINED
-    return _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known)
+    return open_body(
+        data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, skim, asked,
+        told, given, why,
+    )  # fmt: skip
+
+
+@njit(**INNER)
+def _make(row, room, out, known, sums, spare):  # type: ignore[no-untyped-def]
+    """Make the bytes of a span whose parts are all in the room. Returns DONE, DECLINED or WRONG."""
+    begin, stop, code = row[makes.BEGIN], row[makes.STOP], row[makes.CODE]
+    first, second = room.ctypes.data + row[PLACES], room.ctypes.data + row[PLACES + 1]
+    target = np.int64(out.ctypes.data + begin)
+    aside = target & ((1 << code) - 1) != 0
+    if aside:
+        target = np.int64(spare.ctypes.data)
+    if row[makes.NUMBER] == OFFSET_NUMBER:
+        second = first
+    kernel = address(known, -row[makes.NUMBER], code)
+    if call(kernel, (row.ctypes.data, first, second, second, target, (stop - begin) >> code)) < 0:
+        return DECLINED
+    if aside:
+        move(out, begin, spare, 0, stop - begin)
+    found = call(known[3], (out.ctypes.data + begin, stop - begin, sums.ctypes.data))
+    return DONE if found == row[makes.HASH] else WRONG
+
+
+@njit(**INNER)
+def _settle(  # type: ignore[no-untyped-def]
+    data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, slot
+):
+    """Close the body that is open in a slot, and make what it is the last part of."""
+    job, side, held = numbers[slot, OPEN + OWNER], numbers[slot, OPEN + SIDE], min(slot, state.shape[0] - 1)
+    target = out if side < 0 else rooms[side]
+    found = np.int64(
+        close_body(data, state[held], target, scratch[slot], small[slot], numbers[slot], known, zeros, spare)
+    )
+    if side >= 0:
+        if status[job] != OPENED:
+            return
+        row = made[side]
+        row[makes.LEFT] -= 1
+        if found == DONE and row[makes.LEFT] > 0:
+            return
+        sums = numbers[slot, SUMS : SUMS + 8]
+        found = np.int64(_make(row, rooms[side], out, known, sums, spare)) if found == DONE else np.int64(DECLINED)
+    status[job] = found
 
 
 @njit(nogil=True, cache=True)
-def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, why):  # type: ignore[no-untyped-def]
-    """Decode the records jobs[start:]; how many are done, counted from 0. ``why`` (int64[3]) says why it stopped.
+def decode(  # type: ignore[no-untyped-def]
+    data, jobs, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, spare, rooms, made, asked,
+    told, given, status, why,
+):  # fmt: skip
+    """Decode those of the records ``jobs`` whose status is not DONE, DECLINED or WRONG; it says what came of each.
 
     data uint8, the stored bytes; jobs int64[n, 5] (AT, END, FIRST, STOP, NUMBER), whose ranges the caller has checked
     to lie in data and out; framed: whether they are those of whole records, whose checksums are compared first; state
     int64[k, STATE] and tables uint64[k, MOST_TABLES * TABLE_WORDS]: for chunk records k is 1 and they are as
     ``read_span`` left them, else k is 2 and they are worked in. spelled uint64[FULL_WORDS]; out uint8; scratch uint8[2,
-    SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS] are worked in; known int64: the addresses of the
-    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
-    address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, ``why`` goes on with the layout and
-    width that are missing.
+    SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS], spare uint8[SPARE], rooms uint8[2, PARTS] and
+    made int64[3, MADE] are worked in (spare and rooms aligned to 8 bytes); known int64: the addresses of the rANS
+    decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
+    address) of each kernel that there is (see ``bodies.address``); zeros uint8[16384], all 0.
 
-    There are two of everything since a chunk may wait with its last plane for the next one, so that the two are decoded
-    side by side.
+    status int64[n]: OPENED at first. UNKNOWN: why[1] and why[2] are the layout and the width that are missing, of the
+    first such job. ASKS: the caller is to decompress the zstd frames asked[: why[0]] (int64[m, 4], by FRAME_AT ...;
+    m is at least 256) and to call again with ``told``, the same rows in order of FRAME_AT, with their FRAME_PLACE in
+    ``given`` (uint8), whose ranges lie there.
     """
-    waiting, slot = np.int64(-1), 0
-    for k in range(start, jobs.shape[0] + 1):
-        row, status = min(slot, state.shape[0] - 1), np.int64(DONE)
-        if k < jobs.shape[0]:
-            status = np.int64(_begin(
-                data, jobs[k], framed, state[row], tables[row], spelled, out, scratch[slot], small[slot], numbers[slot],
-                known,
-            ))  # fmt: skip
-            if status == UNKNOWN:
-                why[1], why[2] = numbers[slot, OPEN + _WANTED], state[row, WIDTH]
-            left = status == DONE and numbers[slot, JOB + permute.LANES] > 0
-            if left and waiting < 0:
-                waiting, slot = k, 1 - slot
+    waiting, slot, side, full = False, 0, 0, False
+    why[0], why[1], why[2] = 0, 0, -1
+    none = np.int64(jobs.shape[0])
+    for job in range(none + 1):
+        at, end, begin, stop, number = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        parts, of_parts = np.int64(0), False
+        if job < none:
+            if full or status[job] == DONE or status[job] == DECLINED or status[job] == WRONG:
                 continue
-        else:
-            left = False
-        if waiting >= 0:  # finish it, with this one or without
+            status[job], parts = OPENED, np.int64(1)
+            at, end, begin, stop = jobs[job, AT], jobs[job, END], jobs[job, FIRST], jobs[job, STOP]
+            number = jobs[job, NUMBER]
+            if framed:
+                if not _framed(data, at, end, 1 if number < 0 else 2, known, numbers[slot, SUMS : SUMS + 8]):
+                    status[job] = DECLINED
+                    continue
+                at, end = at + 5, end - 8
+            of_parts = number < 0 and makes.is_made(data, at, end)
+        row, target = made[2], out
+        if of_parts:
+            if makes.read(data, at, end, row) != stop - begin:
+                status[job] = DECLINED
+                continue
+            if address(known, -row[makes.NUMBER], row[makes.CODE]) == 0:
+                status[job] = UNKNOWN
+                if why[2] < 0:
+                    why[1], why[2] = -row[makes.NUMBER], row[makes.CODE]
+                continue
+            row[makes.BEGIN], row[makes.STOP], parts = begin, stop, row[COUNT]
+            side = 1 - side
+            target = rooms[side]
+        skim, before = np.int64(0), why[0]
+        # what waits must not wait longer if nothing follows, or if it is a part in the room that is needed
+        alone = waiting and (job == none or (of_parts and numbers[1 - slot, OPEN + SIDE] == side))
+        for part in range(-1 if alone else 0, parts):
+            both = part < 0
+            if part >= 0:
+                if of_parts:
+                    if part == 0:
+                        made[side, :] = row
+                    at, end, begin = row[makes.AT + part], row[makes.END + part], row[PLACES + part]
+                    stop = begin + row[makes.BYTES + part]
+                held = min(slot, state.shape[0] - 1)
+                numbers[slot, OPEN + OWNER], numbers[slot, OPEN + SIDE] = job, side if of_parts else -1
+                found = np.int64(_begin(
+                    data, at, end, begin, stop, number, state[held], tables[held], spelled, target, scratch[slot],
+                    small[slot], numbers[slot], known, skim, asked, told, given, why,
+                ))  # fmt: skip
+                if found == ASKS:
+                    skim = np.int64(1)
+                    continue
+                if found != DONE:
+                    status[job] = found
+                    if found == UNKNOWN and why[2] < 0:
+                        why[1], why[2] = numbers[slot, OPEN + WANTED], state[held, WIDTH]
+                    break
+                both = numbers[slot, JOB + permute.LANES] > 0
+                if both and not waiting:
+                    waiting, slot = True, 1 - slot
+                    continue
             other = 1 - slot
-            mine, its = numbers[slot if left else other], numbers[other]
-            run(data, its, small[other, MOST_TILES:], known, mine, small[slot if left else other, MOST_TILES:])
-            before = min(other, state.shape[0] - 1)
-            why[0] = _close(data, state[before], out, scratch[other], small[other], its, known, zeros)
-            if why[0] != DONE:
-                return waiting
-            waiting = np.int64(-1)
-        if k == jobs.shape[0]:
-            break
-        if status == DONE:
-            status = np.int64(_close(data, state[row], out, scratch[slot], small[slot], numbers[slot], known, zeros))
-        if status != DONE:
-            why[0] = status
-            return k
-    why[0] = DONE
-    return jobs.shape[0]
+            if both:
+                mine = other if part < 0 else slot
+                run(data, numbers[other], small[other, MOST_TILES:], known, numbers[mine], small[mine, MOST_TILES:])
+                waiting = False
+            for k in range(0 if both else 1, 1 if part < 0 else 2):
+                one = other if k == 0 else slot
+                _settle(data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, one)
+        if skim > 0 and status[job] == OPENED:
+            status[job] = ASKS
+            if why[0] == asked.shape[0]:  # not all of its frames: it comes first the next time, and others behind it
+                why[0], full = before, True

@@ -48,11 +48,12 @@ def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-de
 
 @njit(**INNER)
 def rans(  # type: ignore[no-untyped-def]
-    data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later
-):
+    data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later,
+    skim,
+):  # fmt: skip
     """Decode a plane of ``size`` bytes to the address ``out``; the position behind its payload, or -1.
 
-    With tables in registers and ``later`` it is left as a job in ``numbers``.
+    With tables in registers and ``later`` it is left as a job in ``numbers``. With ``skim`` nothing is decoded.
     """
     words, at = varint(data, at, end, (end - at) // 2)
     if at < 0:
@@ -76,6 +77,8 @@ def rans(  # type: ignore[no-untyped-def]
         states[lane] = x
     at += 4 * lanes
     stop = at + 2 * words
+    if skim > 0:
+        return stop
     source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
     if held and lanes < 64:
         for k in range(count):
@@ -129,7 +132,9 @@ def ended(numbers):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step):  # type: ignore[no-untyped-def]
+def huffman(  # type: ignore[no-untyped-def]
+    data, at, end, size, tile, tiles, count, tables, choice, out, known, numbers, ahead, step, skim
+):
     """As ``rans``."""
     starts, ends = numbers[STARTS : STARTS + 4], numbers[ENDS : ENDS + 4]
     total = np.int64(0)
@@ -143,6 +148,8 @@ def huffman(data, at, end, size, tile, tiles, count, tables, choice, out, known,
     at = choices(data, at, end, tiles, count, choice)
     if at < 0 or end - at < total:
         return -1
+    if skim > 0:
+        return at + total
     starts += at
     ends += at
     source, entries, rows = data.ctypes.data, tables.ctypes.data, choice.ctypes.data

@@ -283,8 +283,40 @@ def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: i
 
 
 @njit(**INNER)
+def _next(x, table, row, src, at):  # type: ignore[no-untyped-def]
+    """(the symbol of state x, uint64; the state behind it; the read position behind that: there are two bytes at it).
+
+    Whether a state takes a word is not predictable, so there is no branch.
+    """
+    entry = np.uint64(table[row + (x & np.uint64(4095))])
+    x = (entry >> np.uint64(20)) * (x >> np.uint64(12)) + ((entry >> np.uint64(8)) & np.uint64(4095))
+    take = np.uint64(x < np.uint64(65536))
+    word = np.uint64(src[at]) | (np.uint64(src[at + np.uint64(1)]) << np.uint64(8))
+    return np.uint8(entry & np.uint64(255)), (x << (take << np.uint64(4))) | (word * take), at + (take << np.uint64(1))
+
+
+@njit(**INNER)
+def _fours(src, at, end, stop, table, row, states, dst, base):  # type: ignore[no-untyped-def]
+    """Decode whole groups of 4 lanes of a tile that begins at dst[base], while there are words for another. Returns
+    (symbols decoded, the new read position).
+    """
+    a, b, c, d = np.uint64(states[0]), np.uint64(states[1]), np.uint64(states[2]), np.uint64(states[3])
+    done, row, p = np.int64(0), np.uint64(row), np.uint64(at)
+    while stop - done >= 4 and end - np.int64(p) >= 8:
+        dst[base + done], a, p = _next(a, table, row, src, p)
+        dst[base + done + 1], b, p = _next(b, table, row, src, p)
+        dst[base + done + 2], c, p = _next(c, table, row, src, p)
+        dst[base + done + 3], d, p = _next(d, table, row, src, p)
+        done += 4
+    states[0], states[1], states[2], states[3] = a, b, c, d
+    return done, np.int64(p)
+
+
+@njit(**INNER)
 def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  # type: ignore[no-untyped-def]
     """Decode bytes first..stop of a tile that begins at dst[base]. The new read position, or -1 past the end."""
+    if lanes == 4 and first == 0:
+        first, at = _fours(src, at, end, stop, table, row, states, dst, base)
     for i in range(first, stop):
         lane = i % lanes
         x = np.int64(states[lane])

@@ -325,6 +325,19 @@ def read_all(src, at, end, freq):  # type: ignore[no-untyped-def]
     return at
 
 
+@njit(**INNER)
+def _eight(decoder, at, entry):  # type: ignore[no-untyped-def]
+    """Eight slots of a symbol from ``at`` (uint64) on, spelled out so that they become one store."""
+    decoder[at] = entry
+    decoder[at + np.uint64(1)] = entry + np.uint32(1 << 8)
+    decoder[at + np.uint64(2)] = entry + np.uint32(2 << 8)
+    decoder[at + np.uint64(3)] = entry + np.uint32(3 << 8)
+    decoder[at + np.uint64(4)] = entry + np.uint32(4 << 8)
+    decoder[at + np.uint64(5)] = entry + np.uint32(5 << 8)
+    decoder[at + np.uint64(6)] = entry + np.uint32(6 << 8)
+    decoder[at + np.uint64(7)] = entry + np.uint32(7 << 8)
+
+
 @njit(nogil=True, cache=True)
 def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
     """Lay out tables (int64[count, 256], each with the sum 4096). Returns the largest symbol that has a frequency.
@@ -338,8 +351,12 @@ def lay_out(freq, decoder, encoder):  # type: ignore[no-untyped-def]
         for s in range(256):
             f = freq[k, s]
             encoder[k * 256 + s] = (at << 12) | f
-            for slot in range(f):
-                decoder[k * 4096 + at + slot] = (f << 20) | (slot << 8) | s
+            # eight at a time where that stays within the table: those too many are written again by who owns them
+            entry, whole = np.uint32((f << 20) | s), f if at + f <= 4088 else 0
+            for slot in range(0, whole, 8):
+                _eight(decoder, np.uint64(k * 4096 + at + slot), np.uint32(entry + np.uint32(slot << 8)))
+            for slot in range(whole, f):
+                decoder[k * 4096 + at + slot] = entry + np.uint32(slot << 8)
             at += f
             if f > 0:
                 top = max(top, s)

@@ -2,46 +2,164 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-from numba import njit
+from numba import carray, njit, types
+
+from codec.kernels.native import address_of, move
+from codec.kernels.tables import INNER
+
+#: Numbers of the transforms (a ramp has no kernel), and where a row of numbers says what ``make_address`` takes: how
+#: many parts, the first and the second parameter behind the width, the bytes of each field, where each part lies.
+FIELDS_NUMBER, PALETTE_NUMBER, SPARSE_NUMBER, OFFSET_NUMBER = 1, 2, 4, 5
+COUNT, FIRST, SECOND, FIELDS, PLACES, ROW = 0, 1, 2, 3, 19, 35
 
 #: Slots of the table in which distinct values are found: twice as many as there may be, and a power of two.
 SLOTS = 1 << 17
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(nogil=True, cache=True)
-def spread(part, offset, size, block, out):  # type: ignore[no-untyped-def]
-    """Field to blocks: ``size`` bytes of the part go to ``offset`` of each block. part uint8[blocks * size]; out
-    uint8[blocks * block]. The caller sees to it that offset + size <= block.
+@njit(**INNER)
+def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
+    """``count`` times ``size`` bytes, from src[at], src[at + step_at], ... to out[to], out[to + step_to], ...
+
+    A copy of as many bytes as are known here is one or two instructions; memcpy takes several times as long.
     """
-    for i in range(out.size // block):
-        to, at = i * block + offset, i * size
-        for j in range(size):
-            out[to + j] = part[at + j]
+    if size == 1:
+        for i in range(count):
+            out[to + i * step_to] = src[at + i * step_at]
+    elif size == 2:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 2)
+    elif size == 4:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 4)
+    elif size == 12:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 12)
+    elif size == 16:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 16)
+    elif size == 32:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 32)
+    elif size == 64:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 64)
+    else:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, size)
 
 
 @njit(nogil=True, cache=True)
 def collect(data, offset, size, block, out):  # type: ignore[no-untyped-def]
-    """Blocks to field: the inverse of spread. data uint8[blocks * block]; out uint8[blocks * size]."""
-    for i in range(data.size // block):
-        at, to = i * block + offset, i * size
-        for j in range(size):
-            out[to + j] = data[at + j]
-
-
-@njit(nogil=True, cache=True)
-def look_up(values, numbers, out):  # type: ignore[no-untyped-def]
-    """out[i] = values[numbers[i]]. values and out uintW; numbers uint8 or uint16, as many as out has elements.
-
-    Returns 0, or -1 if a number is none of a value: then out is incomplete.
+    """Blocks to field: ``size`` bytes at ``offset`` of each block. data uint8[blocks * block]; out uint8[blocks *
+    size]. The caller sees to it that offset + size <= block.
     """
+    _strided(out, 0, size, data, offset, block, size, data.size // block)
+
+
+@njit(**INNER)
+def _spread(room, row, out):  # type: ignore[no-untyped-def]
+    """Fields to blocks: each from its place in the room."""
+    block, offset = np.int64(0), np.int64(0)
+    for f in range(row[COUNT]):
+        block += row[FIELDS + f]
+    for f in range(row[COUNT]):
+        size = row[FIELDS + f]
+        _strided(out, offset, block, room, row[PLACES + f], size, size, out.size // block)
+        offset += size
+
+
+@njit(**INNER)
+def _look_up(values, numbers, out):  # type: ignore[no-untyped-def]
+    """out[i] = values[numbers[i]]. Returns 0, -1 if a number is none of a value, or -2 if values do not ascend."""
+    for k in range(1, values.size):
+        if values[k] <= values[k - 1]:
+            return -2
+    top = numbers[0]
     for i in range(out.size):
-        k = np.int64(numbers[i])
-        if k >= values.size:
-            return -1
-        out[i] = values[k]
+        top = max(top, numbers[i])
+    if np.int64(top) >= values.size:
+        return -1
+    for i in range(out.size):
+        out[i] = values[numbers[i]]
     return 0
+
+
+@njit(**INNER)
+def _fill_in(mask, others, out):  # type: ignore[no-untyped-def]
+    """out[i] = the next of ``others`` where bit i of the mask is set, else 0. Returns 0; -1 if the mask has more or
+    fewer bits than there are others, or bits behind the last element; -2 if one of the others is 0.
+
+    Which elements are zero is not predictable, so there is no branch.
+    """
+    kind, total, bad = out.dtype.type, np.int64(0), np.int64(0)
+    for i in range(mask.size):
+        v = np.int64(mask[i])
+        v -= (v >> 1) & 0x55
+        v = (v & 0x33) + ((v >> 2) & 0x33)
+        total += (v + (v >> 4)) & 15
+    if total != others.size or (out.size & 7 and mask[mask.size - 1] >> (out.size & 7)):
+        return -1
+    for i in range(others.size):
+        bad |= np.int64(others[i] == kind(0))
+    if bad:
+        return -2
+    used, last = np.int64(0), others.size - 1
+    for i in range(out.size):
+        bit = np.int64(mask[i >> 3] >> (i & 7)) & 1
+        out[i] = others[min(used, last)] * kind(bit)
+        used += bit
+    return 0
+
+
+_I64, _U8, _U16 = types.CPointer(types.int64), types.CPointer(types.uint8), types.CPointer(types.uint16)
+
+
+@cache
+def make_address(number: int, code: int) -> int:
+    """The address of what makes a span by transform ``number``, of elements of 2^code bytes (0 for fields).
+
+    int64 f(row, first, second, again, out, n), each an int64: row int64[ROW], as codec.kernels.made fills it; where the
+    parts lie, aligned to 8 bytes, the second given twice (of fields only ``first``, and the others from there on, at
+    PLACES); n elements, bytes for fields, n >= 1, of ``out``. Returns 0, -1 or -2: parts that break a rule.
+    """
+    element = types.CPointer(types.Integer.from_bitwidth(8 << code, signed=False))
+
+    def fields_at(row, first, second, again, out, n):  # type: ignore[no-untyped-def]
+        held = carray(row, ROW)
+        end = held[PLACES + held[COUNT] - 1] + n
+        _spread(carray(first, end), held, carray(out, n))
+        return 0
+
+    def palette_at(row, first, second, again, out, n):  # type: ignore[no-untyped-def]
+        values = carray(row, ROW)[FIRST]
+        if values <= 256:
+            return _look_up(carray(first, values), carray(second, n), carray(out, n))
+        return _look_up(carray(first, values), carray(again, n), carray(out, n))
+
+    def sparse_at(row, first, second, again, out, n):  # type: ignore[no-untyped-def]
+        return _fill_in(carray(first, (n + 7) >> 3), carray(second, carray(row, ROW)[FIRST]), carray(out, n))
+
+    def offset_at(row, first, second, again, out, n):  # type: ignore[no-untyped-def]
+        held, x = carray(row, ROW), carray(out, n)
+        start = x.dtype.type(held[FIRST])
+        if held[SECOND] == 0:
+            np.add(carray(first, n), start, x)
+        else:
+            np.add(carray(again, n), start, x)
+        return 0
+
+    found = {
+        FIELDS_NUMBER: (fields_at, (_U8, _U8, _U8)),
+        PALETTE_NUMBER: (palette_at, (element, _U8, _U16)),
+        SPARSE_NUMBER: (sparse_at, (_U8, element, element)),
+        OFFSET_NUMBER: (offset_at, (_U8, _U16, _U16)),
+    }
+    function, parts = found[number]
+    return address_of(function, types.int64(_I64, *parts, element, types.int64))
 
 
 @njit(nogil=True, cache=True)
@@ -116,28 +234,3 @@ def number_of(x, values, rank, slots, out):  # type: ignore[no-untyped-def]
         while values[slots[h] - 1] != v:
             h = (h + 1) & (SLOTS - 1)
         out[i] = kind(rank[slots[h] - 1])
-
-
-@njit(nogil=True, cache=True)
-def fill_in(mask, others, out):  # type: ignore[no-untyped-def]
-    """out[i] = the next of ``others`` where bit i of the mask is set, else 0. mask uint8[ceil(n / 8)]; others and out
-    uintW.
-
-    Returns 0; -1 if the mask has more or fewer bits than there are others, or bits behind the last element; -2 if one
-    of the others is 0.
-    """
-    zero = out.dtype.type(0)
-    used, bad = np.int64(0), np.int64(0)
-    for i in range(out.size):
-        if mask[i >> 3] >> (i & 7) & 1:
-            if used == others.size:
-                return np.int64(-1)
-            v = others[used]
-            bad |= np.int64(v == zero)
-            out[i] = v
-            used += 1
-        else:
-            out[i] = zero
-    if used != others.size or (out.size & 7 and mask[mask.size - 1] >> (out.size & 7)):
-        return np.int64(-1)
-    return -2 * bad

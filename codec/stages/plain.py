@@ -51,18 +51,29 @@ def decode_zstd(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes)
     """Decompress one frame that must give exactly the plane."""
     frame = c.take(c.varint(c.end - c.at))
     try:
-        told = zstandard.get_frame_parameters(frame)
-        if told.content_size not in (g.size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
-            raise c.bad(f"zstd frame announces {told.content_size} bytes, the plane has {g.size}")
-        if told.window_size > 1 << 27:
-            raise c.bad(f"zstd frame wants a window of {told.window_size} bytes")
-        plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=g.size, allow_extra_data=False)
-    except zstandard.ZstdError as e:
-        raise CorruptFileError(f"{c.what}: zstd frame does not decode: {e}") from None
-    if len(plain) != g.size:
-        raise c.bad(f"zstd frame decodes to {len(plain)} bytes, the plane has {g.size}")
-    out.data[:] = plain
+        out.data[:] = unpack_zstd(frame, g.size)
+    except CorruptFileError as error:
+        raise c.bad(str(error)) from None
     return -1
+
+
+def unpack_zstd(frame: bytes | memoryview, size: int) -> bytes:
+    """The ``size`` bytes of a plane in a zstd frame. Raises CorruptFileError if it does not give exactly them."""
+    decompressor: zstandard.ZstdDecompressor | None = kept().get("unzstd")
+    if decompressor is None:
+        decompressor = kept()["unzstd"] = zstandard.ZstdDecompressor()
+    try:
+        told = zstandard.get_frame_parameters(frame)
+        if told.content_size not in (size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
+            raise CorruptFileError(f"zstd frame announces {told.content_size} bytes, the plane has {size}")
+        if told.window_size > 1 << 27:
+            raise CorruptFileError(f"zstd frame wants a window of {told.window_size} bytes")
+        plain = decompressor.decompress(frame, max_output_size=size, allow_extra_data=False)
+    except zstandard.ZstdError as e:
+        raise CorruptFileError(f"zstd frame does not decode: {e}") from None
+    if len(plain) != size:
+        raise CorruptFileError(f"zstd frame decodes to {len(plain)} bytes, the plane has {size}")
+    return plain
 
 
 def encode_lzma(plane: Bytes) -> bytes:

@@ -5,9 +5,8 @@ Adding one means a document, an entry in TRANSFORMS and a kernel; numbers are fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from codec.dtypes import BY_CODE, DTYPES
 from codec.errors import UnsupportedVersionError
 from codec.kernels import leb128, scaled
 from codec.kernels import transforms as kernel
+from codec.kernels.native import invoke, place
 from codec.stages.geometry import Bytes, read_only, working
 from codec.wire import Cursor, varint
 
@@ -70,9 +70,7 @@ class Fields:
 
     def make(self, parts: list[Bytes], out: Bytes) -> None:
         """See Transform."""
-        block = sum(self.sizes)
-        for part, offset, size in zip(parts, accumulate(self.sizes, initial=0), self.sizes, strict=False):
-            kernel.spread(read_only(part), offset, size, block, out)
+        _run(self.number, 0, [part.size // (out.size // sum(self.sizes)) for part in parts], (), parts, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +104,11 @@ class Palette(_Elements):
 
     def make(self, parts: list[Bytes], out: Bytes) -> None:
         """See Transform."""
-        kind: Any = _UINT[self.code]
-        values: Any = parts[0].view(kind)
-        numbers: Any = parts[1] if self.values <= 256 else parts[1].view(np.uint16)
-        if (values[1:] <= values[:-1]).any():
-            raise ValueError("values of a palette do not ascend")
-        if kernel.look_up(read_only(values), read_only(numbers), out.view(kind)) < 0:
-            raise ValueError(f"a number is none of {self.values} values")
+        found = _run(self.number, self.code, (), (self.values,), parts, out)
+        if found < 0:
+            raise ValueError(
+                f"a number is none of {self.values} values" if found == -1 else "values of a palette do not ascend"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +159,7 @@ class Sparse(_Elements):
 
     def make(self, parts: list[Bytes], out: Bytes) -> None:
         """See Transform."""
-        kind = _UINT[self.code]
-        found = kernel.fill_in(read_only(parts[0]), read_only(parts[1].view(kind)), out.view(kind))
+        found = _run(self.number, self.code, (), (self.others,), parts, out)
         if found < 0:
             raise ValueError(
                 "the mask does not fit the elements" if found == -1 else "an element that is masked is zero"
@@ -190,6 +185,10 @@ class Offset(_Elements):
 
     def make(self, parts: list[Bytes], out: Bytes) -> None:
         """See Transform."""
+        if self.narrow < 2:
+            start = self.start - (self.start >> 63 << 64)
+            _run(self.number, self.code, (), (start, self.narrow), [parts[0], parts[0]], out)
+            return
         kind = _UINT[self.code]
         np.add(parts[0].view(_UINT[self.narrow]), kind(self.start), out=out.view(kind), dtype=kind)
 
@@ -294,6 +293,17 @@ def _read_scaled(c: Cursor) -> Scaled:
     if not -OFFSET_MAX <= offset < OFFSET_MAX:
         raise c.bad(f"codes with an offset of {offset}")
     return Scaled(dtype.name, bool(how & 1), bool(how & 2), group, offset)
+
+
+def _run(number: int, code: int, fields: Sequence[int], numbers: Sequence[int], parts: list[Bytes], out: Bytes) -> int:
+    """Run the kernel of a transform on its parts, which lie one behind the other."""
+    row, first = np.zeros(kernel.ROW, np.int64), place(parts[0])
+    row[kernel.COUNT], row[kernel.FIELDS : kernel.FIELDS + len(fields)] = len(parts), fields
+    row[kernel.FIRST : kernel.FIRST + len(numbers)] = numbers
+    row[kernel.PLACES : kernel.PLACES + len(parts)] = [place(part) - first for part in parts]
+    second = place(parts[1])
+    address = kernel.make_address(number, code)
+    return invoke(address, place(row), first, second, second, place(out), out.size >> code)
 
 
 def _read_offset(c: Cursor) -> Offset:

@@ -331,6 +331,9 @@ def _originals() -> list[tuple[str | None, bytes, tuple[int, ...] | None]]:
         ("F32", mixed.tobytes(), mixed.shape),
         ("F64", weights(900).astype(np.float64).tobytes(), None),
         ("U8", rng.binomial(40, 0.5, 3000).astype(np.uint8).tobytes(), None),
+        ("F32", weights(40)[rng.binomial(39, 0.5, 5000)].tobytes(), None),  # these are made: palette, mask, offset
+        ("BF16", (odd[:3000] * (rng.random(3000) < 0.5)).astype(np.uint16).tobytes(), None),
+        ("I32", (rng.binomial(400, 0.5, 70_000).astype(np.int32) - 200).tobytes(), None),
         ("I64", rng.integers(0, 50_000, 500).astype(np.int64).tobytes(), None),
         (None, b"again and again " * 40, None),
     ]
@@ -375,7 +378,7 @@ def _damaged(dice: Dice, body: bytes) -> bytes:
 def _guard_room(dice: Dice) -> None:
     """What the quick way works in lies against fences, too."""
     held = kept().get(bulk._Room) or bulk._Room()
-    for name in ("state", "tables", "full", "scratch", "small", "numbers", "why"):
+    for name in ("state", "tables", "full", "scratch", "small", "numbers", "why", "spare", "rooms", "made", "asked"):
         array = getattr(held, name)
         put = dice.put(f"room {name}", np.zeros(array.size, array.dtype), array.dtype)
         setattr(held, name, put.reshape(array.shape))
