@@ -25,7 +25,7 @@ from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level, level_of
 from codec.planner.span import HALF_MANTISSA
 from codec.planner.tiles import chunk_for, tile_for
-from codec.sources.segment import Field
+from codec.sources.segment import Field, Packed
 from codec.stages.geometry import Bytes, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
@@ -177,8 +177,9 @@ def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
     """
     if getattr(piece, "distance", 0):
         return [encode_copy(piece.data, piece.dtype, piece.distance)]
-    if columns := getattr(piece, "leb128", 0):
-        return encode_leb128(piece.data, columns, level)
+    packed: Packed | None = getattr(piece, "packed", None)
+    if packed is not None:
+        return encode_leb128(piece.data, packed, level)
     fields: tuple[Field, ...] = getattr(piece, "fields", ())
     block = sum(field.size for field in fields)
     if 2 <= len(fields) <= FIELDS_MAX and block <= FIELD_BYTES_MAX and piece.data.size % block == 0:

@@ -35,7 +35,7 @@ from codec.sampling import (
     whole_spans,
 )
 from codec.sources import segments_of
-from codec.sources.segment import Field, Segment
+from codec.sources.segment import Field, Packed, Segment
 from codec.stages.geometry import Bytes
 from codec.structure import PART_BYTES, encode_structured
 
@@ -51,7 +51,7 @@ class _Piece:
     dtype: DType | None
     shape: tuple[int, ...]
     fields: tuple[Field, ...]
-    leb128: int
+    packed: Packed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
         def coded(sample: Sample, parts: list[Bytes]) -> tuple[dict[str, int], bool]:
             """Stored bytes of some runs by field, and whether they became made spans."""
             group, shape, data = sample.group, sample.span.shape, np.concatenate(parts)
-            made = structured(_Piece(data, group.dtype, shape, group.fields, group.leb128), lev)
+            made = structured(_Piece(data, group.dtype, shape, group.fields, group.packed), lev)
             return _sums(made or [encode_span(data, group.dtype, shape, lev)]), made is not None
 
         def work(sample: Sample) -> _Coded:

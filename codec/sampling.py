@@ -16,7 +16,7 @@ from typing import Final
 from codec.dtypes import DTYPES, DType
 from codec.encode import span_bytes
 from codec.repeats import LEAST
-from codec.sources.segment import At, Field, Segment
+from codec.sources.segment import At, Field, Packed, Segment
 from codec.structure import PART_BYTES
 from codec.writer import whole_blocks
 
@@ -65,7 +65,7 @@ class Class:
 
     dtype: DType | None
     fields: tuple[Field, ...]
-    leb128: int = 0
+    packed: Packed | None = None
     spans: list[Span] = field(default_factory=list)
     size: int = 0
     made: bool = False
@@ -99,14 +99,14 @@ def classes_of(segments: list[Segment], whole: bool) -> list[Class]:
     found: dict[tuple[object, ...], Class] = {}
     for s in segments:
         dtype = DTYPES[s.dtype] if s.dtype else None
-        group = found.setdefault((s.dtype, s.fields, s.leb128, s.shape), Class(dtype, s.fields, s.leb128))
+        group = found.setdefault((s.dtype, s.fields, s.packed, s.shape), Class(dtype, s.fields, s.packed))
         step = whole_blocks(s) if s.fields else span_bytes(dtype, s.shape)
         for at in range(s.start, s.stop, step):
             group.add(Span(at, min(step, s.stop - at), s.shape))
     out: dict[tuple[object, ...], Class] = {}
     for key, group in found.items():
         small = not whole and group.size < SAMPLED_PART * _PIECE_LEAST
-        into = out.setdefault(key[:3] if small else key, Class(group.dtype, group.fields, group.leb128))
+        into = out.setdefault(key[:3] if small else key, Class(group.dtype, group.fields, group.packed))
         for span in group.spans:
             into.add(span)
     return [group for group in out.values() if group.size]

@@ -23,7 +23,7 @@ from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
 from codec.planner.levels import Level, level_of
-from codec.sources.segment import Field
+from codec.sources.segment import Field, Packed
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Scaled, Sparse, Transform
@@ -83,27 +83,33 @@ def encode_fields(
     return spans
 
 
-def encode_leb128(data: Bytes, columns: int, level: Level) -> list[EncodedSpan] | None:
-    """Code bytes that are signed LEB128, with ``columns`` integers in a row; None if they are not."""
+def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan] | None:
+    """Code bytes that are LEB128; None if they are not."""
     values, ends = np.empty(data.size, np.int64), np.empty(data.size, np.int64)
-    count = int(leb128.read(read_only(data), values, ends))
-    values = values[:count]
+    count = int(leb128.read(read_only(data), packed.signed, values, ends))
+    values, columns = values[:count], packed.columns
     whole = int(ends[count - 1]) if count else 0
     if whole < data.size - 16:  # what is cut off by the end of a piece, but no more
         return None
     spans, at, begin = [], 0, 0
     while at < count:
         ahead = values[at : at + PART_BYTES]
-        low, range_ = int(ahead.min()), int(ahead.max()) - int(ahead.min())
-        code = next(k for k in range(4) if range_ < 1 << (8 << k))
+        low, high = int(ahead.min()), int(ahead.max())
+        bits = DTYPES[packed.dtype].bits if packed.dtype else 0
+        as_floats = 0 < bits and 0 <= low and high < 1 << bits
+        low = 0 if as_floats else low
+        code = bits.bit_length() - 4 if as_floats else next(k for k in range(4) if high - low < 1 << (8 << k))
         each = PART_BYTES >> code
         stop = min(at + (each // columns * columns or each), count)
         while int(ends[stop - 1]) - begin > CHUNK_BYTES_MAX:  # of values far from 0, which have more bytes than these
             stop = at + (stop - at) // 2
         end = int(ends[stop - 1])
         part = (values[at:stop] - low).astype(_UINT[1 << code]).view(np.uint8)
-        parts = [Part(part, DTYPES[f"U{8 << code}"], (-(-(stop - at) // columns), columns), "symbol")]
-        spans.append(_made(data[begin:end], None, Leb128(code, stop - at, low % (1 << 64)), parts, level))
+        dtype = DTYPES[packed.dtype if as_floats else f"U{8 << code}"]
+        parts = [Part(part, dtype, (-(-(stop - at) // columns), columns), "" if as_floats else "symbol")]
+        spans.append(
+            _made(data[begin:end], None, Leb128(code, stop - at, low % (1 << 64), packed.signed), parts, level)
+        )
         at, begin = stop, end
     if begin < data.size:
         spans.append(encode_span(data[begin:], None, (), level))

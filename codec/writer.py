@@ -27,7 +27,7 @@ from codec.planner.levels import Level, level_of
 from codec.repeats import Repeats
 from codec.report import Progress, Report
 from codec.sources import segments_of
-from codec.sources.segment import Field, Segment
+from codec.sources.segment import Field, Packed, Segment
 from codec.stages.geometry import Bytes
 
 Write = Callable[[Any], object]
@@ -63,7 +63,7 @@ class _Piece:
     shape: tuple[int, ...]
     segment: Segment | None
     fields: tuple[Field, ...] = ()
-    leb128: int = 0
+    packed: Packed | None = None
     distance: int = 0  # to where the same bytes were before; 0 for those that are new
 
 
@@ -148,7 +148,7 @@ def _pieces(
             done += data.size
             whole = data.size == want
             if data.size:
-                known = (dtype, s.shape, s, s.fields, s.leb128) if whole else (None, (), None, (), 0)
+                known = (dtype, s.shape, s, s.fields, s.packed) if whole else (None, (), None, (), None)
                 yield _Piece(data, *known)
     step = span_bytes(None, ())
     while whole:

@@ -59,17 +59,18 @@ def offset(width: int, narrow: int, start: int, elements: list[int]) -> tuple[by
     return original, parameters, [plain_part(b"".join(x.to_bytes(narrow, "little") for x in elements))]
 
 
-def leb128(width: int, values: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+def leb128(width: int, values: list[int], unsigned: bool = False) -> tuple[bytes, bytes, list[bytes]]:
     """(the original, the parameters, the part) of signed LEB128."""
     original = bytearray()
     for value in values:
         v = value
-        while not -64 <= v < 64:
+        while not (v < 128 if unsigned else -64 <= v < 64):
             original.append(v & 127 | 128)
             v >>= 7
         original.append(v & 127)
     least = min(values)
-    parameters = bytes((width.bit_length() - 1,)) + varint(len(values)) + (least % 2**64).to_bytes(8, "little")
+    how = width.bit_length() - 1 | unsigned << 2
+    parameters = bytes((how,)) + varint(len(values)) + (least % 2**64).to_bytes(8, "little")
     return bytes(original), parameters, [plain_part(b"".join((v - least).to_bytes(width, "little") for v in values))]
 
 
@@ -127,6 +128,9 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
         original, parameters, parts = leb128(width, values)
         shows = f"integers of {width} bytes in as few as each needs"
         yield f"made-leb128-{width}", shows, one(original, 7, parameters, parts), original
+        values = [v for v in (0, 1, 127, 128, 255, 16383, 16384, 2**32, 2 * top - 1) if v < 2 * top]
+        original, parameters, parts = leb128(width, values, True)
+        yield f"made-leb128-{width}-unsigned", shows, one(original, 7, parameters, parts), original
     codes = [0, 1, 2, 3, 7, 100, 127, 128, 200, 254, 255]
     for dtype, name in ((10, "f16"), (11, "bf16"), (12, "f32")):
         for how in range(4 if dtype == 11 else 2):
@@ -252,7 +256,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     )
 
     original, parameters, held = leb128(2, [5, 300, -7])
-    yield "made-leb128-width", "integers of 16 bytes", one(original, 7, b"\4" + parameters[1:], held), corrupt
+    yield "made-leb128-width", "a bit that means nothing", one(original, 7, b"\x09" + parameters[1:], held), corrupt
     yield "made-leb128-0", "no integers", one(original, 7, b"\1\0" + bytes(8), [plain_part(b"")]), corrupt
     many = [plain_part(bytes(10))]
     yield "made-leb128-many", "more integers than bytes", one(original, 7, b"\1\5" + bytes(8), many), corrupt
@@ -264,6 +268,8 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
             one(original, 7, other, wrong),
             corrupt,
         )
+    padded, given, more = b"\5\x80\0", *leb128(2, [5, 0], True)[1:]
+    yield "made-leb128-padded", "an unsigned integer of more bytes than it needs", one(padded, 7, given, more), corrupt
     wordy = b"\5\xac\2\xf9\x7f"
     yield "made-leb128-wordy", "an integer of more bytes than it needs", one(wordy, 7, parameters, held), corrupt
 

@@ -310,10 +310,10 @@ def read_fields(body: Cursor, length: int) -> tuple[list[int], list[int]]:
 
 
 def read_integers(body: Cursor, length: int) -> tuple[list[int], list[int]]:
-    code, count = body.integer(1), body.varint()
-    check(code <= 3, f"integers of 2^{code} bytes")
+    how, count = body.integer(1), body.varint()
+    check(how <= 7, f"integers written as {how}")
     check(1 <= count <= length, f"{count} integers in {length} bytes")
-    return [1 << code, body.integer(8)], [count << code]
+    return [1 << how % 4, how >> 2, body.integer(8)], [count << how % 4]
 
 
 def read_scaled(body: Cursor, length: int) -> tuple[list[int], list[int]]:
@@ -440,12 +440,12 @@ def make_offset(parameters: list[int], parts: list[bytes], _: int) -> bytes:
 
 
 def make_leb128(parameters: list[int], parts: list[bytes], length: int) -> bytes:
-    width, offset = parameters
+    width, unsigned, offset = parameters
     out = bytearray()
     for held in cut(parts[0], width):
         x = (int.from_bytes(held, "little") + offset) % 2**64
-        x -= 2**64 if x >= 2**63 else 0
-        while not -64 <= x < 64:
+        x -= 2**64 if x >= 2**63 and not unsigned else 0
+        while not (x < 128 if unsigned else -64 <= x < 64):
             out.append(x & 127 | 128)
             x >>= 7
         out.append(x & 127)

@@ -1,4 +1,4 @@
-"""Signed LEB128: integers to bytes and back (format_spec/transforms/7_leb128.md)."""
+"""LEB128: integers to bytes and back (format_spec/transforms/7_leb128.md)."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def read(data, values, ends):  # type: ignore[no-untyped-def]
+def read(data, signed, values, ends):  # type: ignore[no-untyped-def]
     """Integers from the front of data uint8[n], up to the first that is cut short, longer than its value needs, or of
-    more than 64 bits. values int64[m] gets them and ends int64[m] where each ends; reads at most m. Returns how many.
+    more than 64 bits (of 63, if ``signed``). values int64[m] gets them (modulo 2^64) and ends int64[m] where each ends;
+    reads at most m. Returns how many.
     """
     n, count, at = np.int64(data.size), np.int64(0), np.int64(0)
+    most = 8 if signed else 9
     while count < values.size:
         x, shift, i = np.int64(0), np.int64(0), at
-        while i < n and i < at + 9 and data[i] >= 128:
+        while i < n and i < at + most and data[i] >= 128:
             x |= np.int64(data[i] & 127) << shift
             shift += 7
             i += 1
-        if i >= n or i >= at + 9:
+        if i >= n or data[i] >= 128:
             break
         last = np.int64(data[i])
         if i > at:
             # the last byte repeats the sign alone if the one before says it, too
-            before = np.int64(data[i - 1]) >> 6 & 1
-            if (last == 0 and before == 0) or (last == 127 and before == 1):
+            before = (np.int64(data[i - 1]) >> 6 & 1) if signed else 0
+            if (last == 0 and before == 0) or (signed and last == 127 and before == 1) or (shift == 63 and last > 1):
                 break
         x |= last << shift
-        if last & 64 and shift + 7 < 64:
+        if signed and last & 64 and shift + 7 < 64:
             x |= np.int64(-1) << (shift + 7)
         values[count] = x
         at = i + 1
@@ -37,7 +39,7 @@ def read(data, values, ends):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def write(values, offset, out):  # type: ignore[no-untyped-def]
+def write(values, offset, signed, out):  # type: ignore[no-untyped-def]
     """Integers, values uintW[m] plus an offset (int64), to out uint8[n]. Returns 0, or -1 if they do not take exactly n
     bytes.
     """
@@ -49,7 +51,9 @@ def write(values, offset, out):  # type: ignore[no-untyped-def]
                 return -1
             low = x & 127
             x >>= 7
-            if (x == 0 and low < 64) or (x == -1 and low >= 64):
+            if not signed:
+                x &= (1 << 57) - 1  # the sign is a bit like others
+            if (x == 0 and (low < 64 or not signed)) or (x == -1 and low >= 64 and signed):
                 out[at] = low
                 at += 1
                 break

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codec.sources.segment import Look, RefusedError, Segment, tiled
+from codec.sources.segment import Look, Packed, RefusedError, Segment, tiled
 
 VERSION = (0x7AF32F20).to_bytes(4, "little")
 MAGIC = b"COMPRESSED_LEB128"
@@ -46,9 +46,9 @@ def parse(look: Look) -> list[Segment]:
             raise RefusedError(f"packed bytes [{start}, {at}) end within an integer, or behind the file")
         if not found:
             columns = len(look.at(start, min(at - start, BIASES_MAX)).translate(None, _CONTINUED))
-        found.append(Segment(start, at, leb128=columns))
+        found.append(Segment(start, at, packed=Packed(max(1, columns))))
     if not found:
         raise RefusedError("no packed weights behind the description")
     if len(found) > 2:  # the last are material scores
-        found[-1] = replace(found[-1], leb128=_BUCKETS)
+        found[-1] = replace(found[-1], packed=Packed(_BUCKETS))
     return tiled(found, look.size)

@@ -2,8 +2,8 @@
 
 A model is a protocol buffer (onnx.proto) without a magic number. It is taken for one if it has an ir_version first,
 one graph, and no field that ModelProto does not have. All that is not the elements of a tensor is opaque. Numbers as
-varints (int32_data and the like) are opaque, too: they are no array. So is a tensor of fewer than :data:`_LEAST` bytes:
-the shapes and axes that operators take as tensors.
+varints (int32_data and the like) have no name: they are no array. A tensor of fewer than :data:`_LEAST` bytes is
+opaque: the shapes and axes that operators take as tensors.
 
 Tensors in files of their own (data_location EXTERNAL) are not in this file; the other file is opaque, as it has no
 structure. To type it one would need the model beside it, which names path, offset and length of each (external_data).
@@ -19,7 +19,7 @@ from codec.dtypes import DTYPES
 from codec.limits import DIMENSIONS_MAX
 from codec.sources import protobuf
 from codec.sources.protobuf import BYTES, DEPTH_MAX, FIXED32, FIXED64, VARINT, Field, fields
-from codec.sources.segment import Look, RefusedError, Segment, tiled
+from codec.sources.segment import Look, Packed, RefusedError, Segment, tiled
 from codec.sources.window import Window
 
 #: TensorProto.DataType -> our type, and how many of its elements are one of theirs.
@@ -49,6 +49,8 @@ TYPES: Final[dict[int, tuple[str, int]]] = {
 PACKED: Final = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
 #: Field of TensorProto -> its type and the DataTypes whose elements it holds.
 _TYPED: Final = {4: ("F32", (1, 14)), 10: ("F64", (11, 15))}
+#: Those that hold numbers as varints, and whose.
+_VARINTS: Final = {5: (2, 3, 4, 5, 6, 10, 16), 7: (7,), 11: (12, 13)}
 _EXTERNAL: Final = 1
 
 #: ModelProto: number of a field -> its wire type.
@@ -146,6 +148,7 @@ class _Walk:
         """TensorProto: its elements if they are here and in an array."""
         shape: list[int] = []
         data: Field | None = None
+        numbers: Field | None = None
         kind = place = count = 0
         for f in self._fields(message, depth):
             if f.number == 1 and f.wire in (VARINT, BYTES):
@@ -156,8 +159,12 @@ class _Walk:
                 name = self.window.text(f.start, f.stop)
             elif f.number in (4, 9, 10) and f.wire in (BYTES, FIXED32, FIXED64):
                 data, count = f, count + 1
+            elif f.number in _VARINTS and f.wire == BYTES:
+                numbers, count = f, count + 1
             elif f.number == 14:
                 place = f.value
+        if numbers is not None and count == 1 and place != _EXTERNAL:
+            self.varints(numbers, kind, shape)
         if data is None or count > 1 or data.wire != BYTES or place == _EXTERNAL:
             return  # none, numbers one by one, or in pieces
         if any(d >> 63 for d in shape):
@@ -176,6 +183,19 @@ class _Walk:
             )
         if data.stop - data.start >= _LEAST:
             self.found.append(Segment(data.start, data.stop, name, dtype, tuple(shape), listed=name != ""))
+
+    def varints(self, data: Field, kind: int, shape: list[int]) -> None:
+        """Elements as varints: int32_data has integers of up to 32 bits so, and the bits of floats of 16."""
+        if (
+            kind not in _VARINTS[data.number]
+            or data.stop - data.start < _LEAST
+            or self.window.read(data.stop - 1, 1) > b"\x7f"
+        ):
+            return
+        dtype = TYPES[kind][0]
+        columns = shape[-1] if shape and 0 < shape[-1] < 1 << 31 else 1
+        floats = dtype if dtype in ("F16", "BF16") else ""
+        self.found.append(Segment(data.start, data.stop, packed=Packed(columns, signed=False, dtype=floats)))
 
 
 def _raw(kind: int, shape: list[int]) -> tuple[str, list[int]] | None:

@@ -60,6 +60,15 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """Integers as LEB128, ``columns`` in a row. ``dtype``: of the floats whose bits they are, "" for numbers."""
+
+    columns: int
+    signed: bool = True
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A byte range [start, stop) of the original, and what is known of it.
 
@@ -69,8 +78,8 @@ class Segment:
     () is both the shape of a scalar and that of an opaque segment. ``listed`` says whether readers can ask for the
     tensor by its name: of elements that have no name, or one that another tensor has, only the type is known.
     ``fields``: of the blocks that the bytes are, if they are; then dtype is "U8", and the last dimension of the shape
-    the bytes of a row. They are used if they are 2 to 16, and of 65,536 bytes together at most. ``leb128``: opaque
-    bytes are signed LEB128, and in a row are so many integers; 0 if that is not so.
+    the bytes of a row. They are used if they are 2 to 16, and of 65,536 bytes together at most. ``packed``: opaque
+    bytes are integers of fewer bytes.
     """
 
     start: int
@@ -80,7 +89,7 @@ class Segment:
     shape: tuple[int, ...] = ()
     listed: bool = True
     fields: tuple[Field, ...] = ()
-    leb128: int = 0
+    packed: Packed | None = None
 
     @property
     def block(self) -> int:

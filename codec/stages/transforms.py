@@ -216,19 +216,21 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Leb128:
-    """``count`` integers, each in as few bytes as signed LEB128 needs: unsigned ones of 2^``code`` bytes, plus
-    ``offset`` (modulo 2^64).
+    """``count`` integers, each in as few bytes as LEB128 needs: elements of 2^``code`` bytes, plus ``offset`` (modulo
+    2^64).
     """
 
     code: int
     count: int
     offset: int
+    signed: bool = True
     number = LEB128
 
     @property
     def raw(self) -> bytes:
         """See Transform."""
-        return bytes((self.code,)) + varint(self.count) + self.offset.to_bytes(8, "little")
+        how = self.code | (not self.signed) << 2
+        return bytes((how,)) + varint(self.count) + self.offset.to_bytes(8, "little")
 
     def parts(self, length: int) -> list[int]:
         """See Transform."""
@@ -239,7 +241,7 @@ class Leb128:
     def make(self, parts: list[Bytes], out: Bytes) -> None:
         """See Transform."""
         offset = self.offset - (1 << 64 if self.offset >> 63 else 0)
-        if leb128.write(read_only(parts[0]).view(_UINT[self.code]), offset, out) < 0:
+        if leb128.write(read_only(parts[0]).view(_UINT[self.code]), offset, self.signed, out) < 0:
             raise ValueError(f"{self.count} integers do not take {out.size} bytes")
 
 
@@ -282,6 +284,13 @@ class Scaled:
             scaled.shorten(target.view(np.uint32), self.down, out.view(np.uint16))
         elif not single:
             scaled.halve(target, out.view(np.uint16))
+
+
+def _read_leb128(c: Cursor) -> Leb128:
+    how = c.u8()
+    if how > 7:
+        raise c.bad(f"integers written as {how}")
+    return Leb128(how & 3, _at_least_one(c, 1 << 63), c.u64(), not how & 4)
 
 
 def _read_scaled(c: Cursor) -> Scaled:
@@ -350,7 +359,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     OFFSET: _read_offset,
     SCALED: _read_scaled,
     COPY: lambda c: Copy(c.varint()),
-    LEB128: lambda c: Leb128(_code(c), _at_least_one(c, 1 << 63), c.u64()),
+    LEB128: _read_leb128,
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 

@@ -44,7 +44,7 @@ def refusal(data: bytes) -> str:
 def test_a_network_made_by_hand(tmp_path: Path) -> None:
     assert readable(tmp_path / "n.nnue", FILE, "nnue") == {}
     found = source.parse(Look.of(FILE))
-    assert [s.leb128 for s in found] == [0, 32, 0, 32, 0, 8, 0]
+    assert [s.packed.columns if s.packed else 0 for s in found] == [0, 32, 0, 32, 0, 8, 0]
     assert FILE[found[1].start - 4 : found[1].start] == u32(found[1].size)
     assert found[-1].size == 300
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import codec
 from codec.dtypes import DTYPES
 from codec.sources import onnx as source
 from codec.sources.protobuf import fields
-from codec.sources.segment import Look, RefusedError, Segment
+from codec.sources.segment import Look, Packed, RefusedError, Segment
 from codec.sources.window import Window
 from tests.sources.made import NOISE, onnx_model, onnx_node, onnx_tensor, pb, varint
 from tests.sources.mutations import checked, mutated, readable, round_trip
@@ -199,3 +200,31 @@ def test_models_of_the_package(tmp_path: Path) -> None:
     for name, tensor in held.items():
         s = segments[name]
         assert data[s.start : s.stop] == numpy_helper.to_array(tensor).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "values", "bits"),
+    [
+        (5, 10, np.random.default_rng(1).normal(0, 0.02, 6000).astype(np.float16).view(np.uint16), 14.5),
+        (5, 2, np.random.default_rng(2).binomial(40, 0.5, 6000), 4.5),
+        (5, 3, np.random.default_rng(3).binomial(40, 0.5, 6000) - 20, 4.5),
+        (7, 7, np.arange(6000) // 7 - 300, 8.5),
+        (11, 13, np.random.default_rng(4).integers(0, 1 << 60, 6000), 62),
+    ],
+    ids=["f16", "u8", "i8", "i64", "u64"],
+)
+def test_numbers_as_varints(field: int, kind: int, values: np.ndarray, bits: float) -> None:
+    """They are coded as what they are; negative ones take ten bytes each there."""
+    data = b"".join(varint(int(v) % (1 << 64)) for v in values)
+    model = onnx_model(pb(5, onnx_tensor("w", kind, (60, 100), data, field)))
+    (found,) = [s for s in source.parse(Look.of(model)) if s.packed]
+    assert model[found.start : found.stop] == data and found.packed == Packed(100, False, "F16" if kind == 10 else "")
+    blob = codec.compress(model, threads=1)
+    assert codec.decompress(blob, threads=1) == model
+    assert 8 * (len(blob) - 400) < bits * values.size
+
+
+def test_varints_that_are_none() -> None:
+    for data in (b"\x80\x00" * 50, b"\xff" * 100 + b"\x01", b"\x05" * 99 + b"\x80"):
+        model = onnx_model(pb(5, onnx_tensor("w", 2, (10, 10), data, 5)))
+        round_trip(model)
