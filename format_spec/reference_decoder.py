@@ -843,6 +843,70 @@ class Contexts:
         self.held = [self.buckets[number][1] for number in numbers]
 
 
+class Model:
+    """Says how likely a 1 is, bit after bit."""
+
+    def __init__(self, size: int, framing: int, signed: int, centre: int, rate: int, row: int, far: int) -> None:
+        bits = clamp((size - 1).bit_length() + 3, 12, 22)
+        self.data, self.rate = bytearray(), rate
+        self.elements = Elements(self.data, framing, signed, centre, row, far)
+        self.contexts, self.match = Contexts(bits), Match(self.data, bits)
+        self.sets = [[6000] * 12 for _ in range(256 + 512)]
+        self.estimates = [[squash(clamp(192 * (q - 16), -3071, 3071)) for q in range(33)] for _ in range(256)]
+        self.c, self.b = 1, 0
+
+    def probability(self) -> int:
+        c, b = self.c, self.b
+        if b == 0:
+            self.contexts.enter(self.data, self.elements)
+        if b % 4 == 0:
+            self.contexts.take(c)
+        node = 2 ** (b % 4) + c % 2 ** (b % 4)
+        self.slots = [slots[node] for slots in self.contexts.held]
+        self.inputs = [(slot.stretched() * min(2 * slot.n + 3, 16)) >> 4 for slot in self.slots]
+        self.guess = self.match.slot(c, b)
+        self.inputs += [self.guess.stretched() if self.guess else 0, 256]
+        self.both = self.sets[c], self.sets[256 + 8 * self.elements.set + b]
+        sums = [sum(w * s for w, s in zip(weights, self.inputs, strict=True)) for weights in self.both]
+        self.d = [clamp(total >> 16, -3071, 3071) for total in sums]
+        mixed = sum(self.d) >> 1
+        self.q, self.w = divmod(mixed + 3072, 192)
+        two = self.estimates[c][self.q : self.q + 2]
+        return clamp((squash(mixed) + (two[0] * (192 - self.w) + two[1] * self.w) // 192) >> 1, 16, 65520)
+
+    def learn(self, bit: int) -> None:
+        for weights, d in zip(self.both, self.d, strict=True):
+            r = ((65536 * bit - squash(d)) * self.rate) >> 4
+            for k, s in enumerate(self.inputs):
+                weights[k] = clamp(weights[k] + ((s * r + 2**13) >> 14), -(2**20), 2**20 - 1)
+        nearer = self.q + 1 if self.w >= 96 else self.q
+        self.estimates[self.c][nearer] += (65535 * bit - self.estimates[self.c][nearer]) >> 6
+        seen = [(slot.p, slot.n) for slot in self.slots]
+        for slot, (p, n) in zip(self.slots, seen, strict=True):
+            slot.learn(p, n, bit)
+        if self.guess:
+            self.guess.learn(self.guess.p, self.guess.n, bit)
+        self.c, self.b = 2 * self.c + bit, self.b + 1
+        if self.b == 8:
+            self.data.append(self.c % 256)
+            self.match.advance()
+            self.elements.advance()
+            self.c, self.b = 1, 0
+
+
+def split_at(low: int, high: int, p: int) -> int:
+    return low + ((high - low) >> 16) * p + ((((high - low) % 65536) * p) >> 16)
+
+
+def shortest(low: int, high: int) -> tuple[int, int]:
+    """The fewest bytes that reach between the two, and the number of four bytes that they make."""
+    for k in range(5):
+        step = 2 ** (32 - 8 * k)
+        if -(-low // step) * step <= high:
+            return k, -(-low // step) * step
+    raise AssertionError
+
+
 def unmix(body: Cursor, size: int) -> bytes:
     """Decode so many bytes, at least one."""
     framing, signed = body.integer(1), body.integer(1)
@@ -852,57 +916,20 @@ def unmix(body: Cursor, size: int) -> bytes:
     check(1 <= rate <= 32 and 1 <= row <= 65_536 and 1 <= far <= 524_288, "a rate, a row or a distance out of bounds")
     stream = body.take(body.varint())
     check(size <= 32 * len(stream), "a stream is too short for its plane")
-
-    data = bytearray()
-    bits = clamp((size - 1).bit_length() + 3, 12, 22)
-    elements = Elements(data, framing, signed, centre, row, far)
-    contexts, match = Contexts(bits), Match(data, bits)
-    sets = [[6000] * 12 for _ in range(256 + 512)]
-    estimates = [[squash(clamp(192 * (q - 16), -3071, 3071)) for q in range(33)] for _ in range(256)]
+    model = Model(size, framing, signed, centre, rate, row, far)
     low, high, taken = 0, M - 1, 4
     x = int.from_bytes((stream + bytes(4))[:4], "big")
-    for _ in range(size):
-        contexts.enter(data, elements)
-        c = 1
-        for b in range(8):
-            if b % 4 == 0:
-                contexts.take(c)
-            node = 2 ** (b % 4) + c % 2 ** (b % 4)
-            slots = [slots[node] for slots in contexts.held]
-            seen = [(slot.p, slot.n) for slot in slots]
-            inputs = [(slot.stretched() * min(2 * slot.n + 3, 16)) >> 4 for slot in slots]
-            guess = match.slot(c, b)
-            inputs += [guess.stretched() if guess else 0, 256]
-            both = (sets[c], sets[256 + 8 * elements.set + b])
-            d = [clamp(sum(w * s for w, s in zip(weights, inputs, strict=True)) >> 16, -3071, 3071) for weights in both]
-            mixed = (d[0] + d[1]) >> 1
-            q, w = divmod(mixed + 3072, 192)
-            refined = (estimates[c][q] * (192 - w) + estimates[c][q + 1] * w) // 192
-            p = clamp((squash(mixed) + refined) >> 1, 16, 65520)
-            middle = low + ((high - low) >> 16) * p + ((((high - low) % 65536) * p) >> 16)
-            bit = int(x <= middle)
-            low, high = (low, middle) if bit else (middle + 1, high)
-            while low >> 24 == high >> 24:
-                follows = stream[taken] if taken < len(stream) else 0
-                low, high, x, taken = low * 256 % M, high * 256 % M + 255, x * 256 % M + follows, taken + 1
-            for weights, its in zip(both, d, strict=True):
-                r = ((65536 * bit - squash(its)) * rate) >> 4
-                for k, s in enumerate(inputs):
-                    weights[k] = clamp(weights[k] + ((s * r + 2**13) >> 14), -(2**20), 2**20 - 1)
-            nearer = q + 1 if w >= 96 else q
-            estimates[c][nearer] += (65535 * bit - estimates[c][nearer]) >> 6
-            for slot, (was, n) in zip(slots, seen, strict=True):
-                slot.learn(was, n, bit)
-            if guess:
-                guess.learn(guess.p, guess.n, bit)
-            c = 2 * c + bit
-        data.append(c % 256)
-        match.advance()
-        elements.advance()
-    k = next(k for k in range(5) if -(-low // 2 ** (32 - 8 * k)) * 2 ** (32 - 8 * k) <= high)
-    last = -(-low // 2 ** (32 - 8 * k)) * 2 ** (32 - 8 * k)
+    for _ in range(8 * size):
+        middle = split_at(low, high, model.probability())
+        bit = int(x <= middle)
+        low, high = (low, middle) if bit else (middle + 1, high)
+        while low >> 24 == high >> 24:
+            follows = stream[taken] if taken < len(stream) else 0
+            low, high, x, taken = low * 256 % M, high * 256 % M + 255, x * 256 % M + follows, taken + 1
+        model.learn(bit)
+    k, last = shortest(low, high)
     check(len(stream) == taken - 4 + k and x == last, "a mixed stream does not end where it should")
-    return bytes(data)
+    return bytes(model.data)
 
 
 # ---- 7. Index record --------------------------------------------------------------------------------------------

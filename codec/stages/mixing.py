@@ -61,7 +61,6 @@ def _code(decoding: bool, stored: Bytes, out: Bytes, plane: Bytes, how: Paramete
 
 def encode(plane: Bytes, how: Parameters, most: int) -> bytes | None:
     """Payload of at most so many bytes for a plane that is not empty, or None."""
-    most = min(most, plane.size)
     out = working("mixing stream", most)[:most]
     source = np.array(plane)  # the kernel takes it as it takes what it fills: writable
     size = _code(False, _NONE, out, source, how)
