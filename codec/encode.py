@@ -88,9 +88,12 @@ def _mixed(
 ) -> EncodedSpan | None:
     """The span as one plane of whole elements, if that takes fewer bytes than the ``most`` it has."""
     other = plan_mixed(source, plan, dtype, shape, level)
-    if other is None or not any(p.mixing and mixing.choose(source, p.mixing) for p in other.planes):
+    hints = other.planes[0].mixing if other is not None else None
+    how = mixing.choose(source, hints) if hints is not None else None
+    if other is None or how is None:
         return None
     coded = _Coder(source, other, None)
+    coded.mixing[0] = how
     coded.run()
     found = coded.finish()
     return found if found.stored.size * 1000 < most * _WORTH else None

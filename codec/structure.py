@@ -103,17 +103,28 @@ def encode_structured(
     ]
     if not any(ways):
         return None
-    spans, gain = [], False
+    spans: list[EncodedSpan] = []
+    found: list[tuple[tuple[Transform, list[Part]] | None, bool]] = []
+    quick = replace(level, mixing=False)  # which stage 8 would find out twenty times slower
     for part, tried in zip(cut, ways, strict=True):
-        data = part.view(np.uint8)
-        best = plain = encode_span(data, dtype, shape, level)
-        for transform, parts in tried:
-            coded = _made(data, dtype, transform, parts, level)
+        data, chosen = part.view(np.uint8), None
+        best = plain = encode_span(data, dtype, shape, quick)
+        for way in tried:
+            coded = _made(data, dtype, *way, quick)
             if coded.stored.size < best.stored.size:
-                best = coded
-        gain |= best is not plain
+                best, chosen = coded, way
+        found.append((chosen, best.stored.size * 100 > plain.stored.size * 95))
         spans.append(best)
-    return spans if gain else None
+    if all(chosen is None for chosen, _ in found):
+        return None
+    if level.mixing:
+        spans = []
+        for part, (chosen, close) in zip(cut, found, strict=True):
+            data = part.view(np.uint8)
+            both = [_made(data, dtype, *chosen, level)] if chosen is not None else []
+            both += [encode_span(data, dtype, shape, level)] if close else []
+            spans.append(min(both, key=lambda b: b.stored.size))
+    return spans
 
 
 def _look() -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from codec.stages.mixing import Parameters, encode
 LEAST: Final = 128
 #: Bytes that are coded to compare parameters, and how many thousandths of their entropy of order 0 they may take at
 #: most, turned upside down: normal random numbers take 1.007 of it, and what pays in a long plane 1.006 or less.
-_SAMPLE: Final = 24576
+_SAMPLE: Final = 16384
 _SLACK: Final = 994
 _RATES: Final = (6, 14)
 #: Where no shape tells, distances are looked for among so many, and rows among so many; so many elements are compared.
@@ -139,4 +139,6 @@ def _look(plane: Bytes, framing: int) -> tuple[int, ...]:
     kernel.differences(values[:count], min(_SAMPLES, int(count) - most), scores)
     near = np.argsort(scores[:_ROW], kind="stable")[:2] + 1
     far = int(scores.argmin()) + 1
+    if int(scores[far - 1]) * most * 4 > int(scores.sum(dtype=np.int64)) * 3:  # the least of so many, by chance
+        far = 2 * int(near[0])
     return tuple(dict.fromkeys([*sorted(near.tolist()), far]))

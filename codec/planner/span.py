@@ -96,6 +96,7 @@ def plan_mixed(data: Bytes, plan: Plan, dtype: DType | None, shape: tuple[int, .
         return None
     other = _plan_bytes(data, plan.layout.dtype, 1, (*shape, width) if shape else (), level)
     for how in other.planes:
+        how.zstd, how.lzma = 0, False
         how.mixing = mixing.Hints((width,), True, mixing.distances(shape, plan.layout.elements))
     return other
 
