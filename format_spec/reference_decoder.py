@@ -819,7 +819,7 @@ class Contexts:
         """Before a byte."""
         b1, b2, b3 = (data[-k] if len(data) >= k else 0 for k in (1, 2, 3))
         j = elements.j()
-        inside = 256 * j + b1 + 1 if j else 0
+        inside = 4 * j + b1 // 64 + 1 if j else 0
         far, column = elements.far, elements.e() % elements.row
         pairs = [(0, inside), (b1, j), (b1 + 256 * b2, j), (b1 + 256 * b2 + 65536 * b3, j)]
         pairs += [(elements.over(elements.row), inside), (elements.over(far), inside), (elements.nearby, inside)]

@@ -5,8 +5,9 @@ in the logistic domain, the match, the estimate behind the mixer and the coder w
 (M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression", Florida Tech., 2005, and lpaq1). What
 the contexts know of numbers in rows is ours: the usual size of the numbers nearby and of those in the same column.
 
-All is integer arithmetic, in vectors of 16 lanes that LLVM cuts to what the processor has; a dozen lookups and the
-additions behind them wait for one another at each bit, so width matters little.
+All is integer arithmetic, in vectors of 16 lanes that LLVM cuts to what the processor has. 1.9 to 2.8 MB/s on one core
+of an EPYC, the less the more the contexts differ: a third of the time goes into fetching slots from beyond the second
+cache (fetching them ahead gained nothing).
 """
 
 from __future__ import annotations
@@ -287,7 +288,7 @@ def code(  # type: ignore[no-untyped-def]
         before = np.int64(plane[i - 1]) if i >= 1 else np.int64(0)
         two = (np.int64(plane[i - 2]) if i >= 2 else np.int64(0)) << 8 | before
         three = (np.int64(plane[i - 3]) if i >= 3 else np.int64(0)) << 16 | two
-        inside = (j << 8 | before) + 1 if j > 0 else np.int64(0)
+        inside = (j << 2 | before >> 6) + 1 if j > 0 else np.int64(0)
         hashes[0], hashes[1], hashes[2], hashes[3] = 0, before, two, three
         hashes[4], hashes[5] = 0, 0
         if e >= row and starts[e - row] + j < i:

@@ -129,16 +129,18 @@ def _centre(sample: Bytes, framing: int) -> int:
 
 
 def _look(plane: Bytes, framing: int) -> tuple[int, ...]:
-    """Two distances that make a row, and any distance, at which elements differ least."""
+    """Distances that may be a row, where elements differ little, and a far one, from near to far."""
     values = working("mixing elements", 2 * plane.size)[: 2 * plane.size].view(np.int16)
     count = kernel.elements(read_only(plane), framing, values)
     most = min(int(count) // 2, _FAR)
     if most < 2:
         return ()
     scores = working("mixing scores", 4 * most)[: 4 * most].view(np.int32)
-    kernel.differences(values[:count], min(_SAMPLES, int(count) - most), scores)
-    near = np.argsort(scores[:_ROW], kind="stable")[:2] + 1
+    kernel.differences(values[:count], 8 * _SAMPLES, scores[: min(_ROW, most)])
+    near = np.argsort(scores[: min(_ROW, most)], kind="stable")[:2] + 1
+    near = np.unique([*near, max(1, int(near[0]) // 2)])
+    kernel.differences(values[:count], _SAMPLES, scores)
     far = int(scores.argmin()) + 1
     if int(scores[far - 1]) * most * 4 > int(scores.sum(dtype=np.int64)) * 3:  # the least of so many, by chance
-        far = 2 * int(near[0])
-    return tuple(dict.fromkeys([*sorted(near.tolist()), far]))
+        far = 2 * int(near[-1])
+    return tuple(dict.fromkeys([*near.tolist(), far]))
