@@ -17,16 +17,21 @@ from codec.kernels import coding as kernel
 from codec.kernels import huffman, rans
 from codec.kernels.native import invoke, place
 from codec.limits import SPAN_BYTES_MAX
-from codec.planner import Plan, plan_span
+from codec.planner import Plan, mixing, plan_span
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
-from codec.planner.span import OPAQUE_SPAN, room_for, split
+from codec.planner.plane import PlanePlan
+from codec.planner.span import OPAQUE_SPAN, plan_mixed, room_for, split
 from codec.stages import layout, plain
+from codec.stages import mixing as mixing_stage
 from codec.stages.geometry import Bytes, view, working
 from codec.stages.huffman import HUFFMAN
+from codec.stages.mixing import Parameters
 from codec.wire import varint
 
 _WEIGHTS: Final = np.stack(WEIGHTS)
+#: Stage 8 is so slow that it has to take so many thousandths of what the others take, at most.
+_WORTH: Final = 995
 _NO_LIMITS: Final = np.zeros(0, np.int64)
 _NO_ENTRIES: Final = np.zeros(0, np.uint32)
 
@@ -73,8 +78,25 @@ def encode_span(
     for wild in (False, True):
         coded = _Coder(source, plan_span(source, dtype, shape, level, wild), out)
         if coded.run() and (wild or coded.at - coded.body <= source.size):
-            return coded.finish()
+            found = coded.finish()
+            return _mixed(source, coded.plan, dtype, shape, level, found.stored.size) or found
     raise AssertionError("a plan without escapes cannot have too many")
+
+
+def _mixed(
+    source: Bytes, plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level, most: int
+) -> EncodedSpan | None:
+    """The span as one plane of whole elements, if that takes fewer bytes than the ``most`` it has."""
+    other = plan_mixed(source, plan, dtype, shape, level)
+    hints = other.planes[0].mixing if other is not None else None
+    how = mixing.choose(source, hints) if hints is not None else None
+    if other is None or how is None:
+        return None
+    coded = _Coder(source, other, None)
+    coded.mixing[0] = how
+    coded.run()
+    found = coded.finish()
+    return found if found.stored.size * 1000 < most * _WORTH else None
 
 
 class _Coder:
@@ -88,6 +110,7 @@ class _Coder:
         self.sizes: list[int] = []
         self.stored = [0] * len(lay.planes)
         self.used: set[int] = set()
+        self.mixing: dict[int, Parameters | None] = {}
         chunk = min(lay.chunk, lay.elements)
         self.room = chunk // 64 + 16 if lay.escapes else 0
         self.tiles = -(-chunk // lay.tile)
@@ -110,7 +133,7 @@ class _Coder:
         # a span's tables are all of one stage: its level's
         self.addresses = _addresses(any(p.tables is not None and p.tables.stage == HUFFMAN for p in self.layout.planes))
         for row, p, how in zip(self.table, self.layout.planes, self.plan.planes, strict=True):
-            row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd
+            row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd or how.mixing is not None
             tables, groups = p.tables, how.groups
             if tables is None or groups is None:
                 continue
@@ -211,12 +234,9 @@ class _Coder:
             if p < count:
                 begin = int(numbers[kernel.BEGIN])
                 way, piece = self.plan.planes[p], pieces[starts[p] : starts[p + 1]]
-                stage, packed = plain.ZSTD, plain.encode_zstd(piece, way.zstd)
-                if way.lzma and len(other := plain.encode_lzma(piece)) < len(packed):
-                    stage, packed = plain.LZMA, other
-                if len(packed) < report[p, 1] + self.table[p, kernel.RAW] * (
-                    report[p, 0] == self.table[p, kernel.STAGE]
-                ):
+                raw = self.table[p, kernel.RAW] * (report[p, 0] == self.table[p, kernel.STAGE])
+                stage, packed = self._other(p, piece, way, int(report[p, 1] + raw))
+                if packed is not None:
                     self.bytes[begin] = stage
                     self.at = begin + 1
                     self.put(packed)
@@ -226,6 +246,26 @@ class _Coder:
             self.stored[k] += int(report[k, 1])
             if plane.tables is not None and report[k, 0] == plane.tables.stage:
                 self.used.add(k)
+
+    def _other(self, p: int, piece: Bytes, way: PlanePlan, most: int) -> tuple[int, bytes | None]:
+        """The stage without tables that takes the fewest bytes for a plane, and its payload: None if none is below
+        ``most``.
+        """
+        stage, packed = plain.ZSTD, plain.encode_zstd(piece, way.zstd) if way.zstd else None
+        if way.lzma and packed is not None and len(other := plain.encode_lzma(piece)) < len(packed):
+            stage, packed = plain.LZMA, other
+        if packed is None or len(packed) >= most:
+            packed = None
+        else:
+            most = len(packed)
+        if way.mixing is None or piece.size < mixing.LEAST or (way.field == "rest" and most * 100 > piece.size * 97):
+            return stage, packed
+        most = most * _WORTH // 1000
+        if p not in self.mixing:
+            self.mixing[p] = mixing.choose(piece, way.mixing)
+        how = self.mixing[p]
+        mixed = mixing_stage.encode(piece, how, most) if how is not None else None
+        return (stage, packed) if mixed is None else (mixing_stage.MIXING, mixed)
 
 
 def drops_payload(drops: Bytes) -> bytes:

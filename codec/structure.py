@@ -113,6 +113,10 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
         at, begin = stop, end
     if begin < data.size:
         spans.append(encode_span(data[begin:], None, (), level))
+    if level.mixing and not packed.dtype:  # which knows LEB128, and learns from longer runs of bytes than integers fit in
+        plain = encode_span(data, None, (), level)
+        if plain.stored.size < sum(span.stored.size for span in spans):
+            return [plain]
     return spans
 
 
@@ -151,17 +155,28 @@ def encode_structured(
     ]
     if not any(ways):
         return None
-    spans, gain = [], False
+    spans: list[EncodedSpan] = []
+    found: list[tuple[tuple[Transform, list[Part]] | None, bool]] = []
+    quick = replace(level, mixing=False)  # which stage 8 would find out twenty times slower
     for part, tried in zip(cut, ways, strict=True):
-        data = part.view(np.uint8)
-        best = plain = code(data, dtype, shape, level)
-        for transform, parts in tried:
-            coded = _made(data, dtype, transform, parts, level, code)
+        data, chosen = part.view(np.uint8), None
+        best = plain = code(data, dtype, shape, quick)
+        for way in tried:
+            coded = _made(data, dtype, *way, quick, code)
             if coded.stored.size < best.stored.size:
-                best = coded
-        gain |= best is not plain
+                best, chosen = coded, way
+        found.append((chosen, best.stored.size * 100 > plain.stored.size * 95))
         spans.append(best)
-    return spans if gain else None
+    if all(chosen is None for chosen, _ in found):
+        return None
+    if level.mixing:
+        spans = []
+        for part, (chosen, close) in zip(cut, found, strict=True):
+            data = part.view(np.uint8)
+            both = [_made(data, dtype, *chosen, level, code)] if chosen is not None else []
+            both += [code(data, dtype, shape, level)] if close else []
+            spans.append(min(both, key=lambda b: b.stored.size))
+    return spans
 
 
 def _look() -> tuple[Any, Any]:

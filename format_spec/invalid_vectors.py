@@ -539,6 +539,38 @@ def streams() -> Iterator[Invalid]:
     yield framed("length-beyond", "a length beyond the record", sound, size=varint(len(sound) + 1))
 
 
+def mixed() -> Iterator[Invalid]:
+    stream = w.mixed_stream(TEXT, w.Mixed())
+    layout = f"00 {len(TEXT):02x} {len(TEXT):02x} 01 c0 00"
+    long = bytes(200)
+
+    def wrong(name: str, breaks: str, parameters: str, held: bytes = stream, size: bytes | None = None) -> Invalid:
+        size = varint(len(held)) if size is None else size
+        body = b"\10" + bytes.fromhex(parameters) + size + held
+        return Invalid(f"mixed-{name}", f"mixing: {breaks}", one(TEXT, layout, body))
+
+    yield wrong("framing-5", "elements of 5 bytes", "05 00 06 01 02")
+    yield wrong("numbers-2", "numbers of kind 2", "01 02 00 06 01 02")
+    yield wrong("framing-0-levels", "levels that end behind a byte below 128", "00 00 06 01 02")
+    yield wrong("rate-0", "a rate of 0", "01 00 00 01 02")
+    yield wrong("rate-33", "a rate of 33", "01 00 21 01 02")
+    yield wrong("row-0", "rows without elements", "01 00 06 00 02")
+    yield wrong("row-65537", "rows of 65,537 elements", "01 00 06 81 80 04 02")
+    yield wrong("far-0", "a distance of 0", "01 00 06 01 00")
+    yield wrong("far-524289", "a distance of 524,289", "01 00 06 01 81 80 20")
+    yield wrong("far-long", "a distance with a needless byte", "01 00 06 01 82 00")
+    yield wrong("rate-other", "another rate than that of the writer", "01 00 07 01 02")
+    yield wrong("cut", "a stream without its last byte", "01 00 06 01 02", stream[:-1])
+    yield wrong("byte-behind", "a byte behind the stream", "01 00 06 01 02", stream + b"\0")
+    yield wrong("last-byte", "another last byte", "01 00 06 01 02", flipped(stream, -1))
+    yield wrong("empty", "a stream without bytes", "01 00 06 01 02", b"")
+    yield wrong("length-beyond", "a length beyond the record", "01 00 06 01 02", size=varint(len(stream) + 1))
+    yield wrong("length-huge", "a length of 2^64 - 1", "01 00 06 01 02", size=varint(2**64 - 1))
+    short = w.mixed(long, w.Mixed())
+    yield Invalid("mixed-ratio", "mixing: a plane of more than 32 times the stream's bytes",
+                  one(long, "00 c8 01 c8 01 01 c0 00", b"\10" + short))  # fmt: skip
+
+
 def chunks() -> Iterator[Invalid]:
     def wrong(
         name: str, breaks: str, original: bytes, layout: str, body: str | bytes, tail: bytes = b"", error: str = CORRUPT
@@ -590,7 +622,7 @@ def chunks() -> Iterator[Invalid]:
     )
     yield wrong("drops-3", "three planes dropped of two", bytes(6), DROPS, "01 03 01 00 01 00")
     yield wrong("drops-255", "255, stored", bytes(6), DROPS, "00 ff 01 00 01 00")
-    for stage in (2, 3, 6):
+    for stage in (2, 3, 6, 8):
         yield wrong(
             f"drops-stage-{stage}",
             f"drops by stage {stage}",
@@ -877,5 +909,18 @@ def made_spans() -> Iterator[Invalid]:
 
 
 def vectors() -> Iterator[Invalid]:
-    for group in (headers, records, spans, made_spans, tables, payloads, frames, streams, chunks, indexes, trailers):
+    for group in (
+        headers,
+        records,
+        spans,
+        made_spans,
+        tables,
+        payloads,
+        frames,
+        streams,
+        mixed,
+        chunks,
+        indexes,
+        trailers,
+    ):
         yield from group()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import reference_decoder as reference
 import xxhash
 import zstandard
 
@@ -172,6 +173,44 @@ def huffman(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[in
 def lzma2(data: bytes) -> bytes:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "lc": 3, "lp": 0, "pb": 0}]
     return lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
+
+
+@dataclass
+class Mixed:
+    """Parameters of stage 8."""
+
+    framing: int = 1
+    signed: int = 0
+    centre: int = 0
+    rate: int = 6
+    row: int = 1
+    far: int = 2
+
+    def written(self) -> bytes:
+        centre = bytes((self.centre,)) if self.signed and self.framing else b""
+        return bytes((self.framing, self.signed)) + centre + bytes((self.rate,)) + varint(self.row) + varint(self.far)
+
+
+def mixed_stream(data: bytes, how: Mixed) -> bytes:
+    """With the model of the reference decoder, which is a decoder's as much as an encoder's."""
+    model = reference.Model(len(data), how.framing, how.signed, how.centre, how.rate, how.row, how.far)
+    low, high, out = 0, 2**32 - 1, bytearray()
+    for byte in data:
+        for place in reversed(range(8)):
+            middle = reference.split_at(low, high, model.probability())
+            bit = byte >> place & 1
+            low, high = (low, middle) if bit else (middle + 1, high)
+            while low >> 24 == high >> 24:
+                out.append(low >> 24)
+                low, high = low * 256 % 2**32, high * 256 % 2**32 + 255
+            model.learn(bit)
+    k, last = reference.shortest(low, high)
+    return bytes(out) + last.to_bytes(4, "big")[:k]
+
+
+def mixed(data: bytes, how: Mixed) -> bytes:
+    stream = mixed_stream(data, how)
+    return how.written() + varint(len(stream)) + stream
 
 
 def zstd(data: bytes, **options: Any) -> bytes:

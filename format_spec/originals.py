@@ -119,3 +119,12 @@ def safetensors(tensors: Tensors, metadata: dict[str, str] | None = None, order:
     header = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + b"".join(data for _, _, data in tensors.values())
+
+
+def sleb128(value: int) -> bytes:
+    """A signed number, seven bits a byte, low bits first."""
+    out = bytearray()
+    while not -64 <= value < 64:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes((*out, value & 127))

@@ -538,7 +538,7 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
         last = p == len(span.planes) - 1
         here = [t for t in range(len(tiles)) if drops[t] <= p]
         sizes = [size_of_tile(tiles[t], plane.bits) for t in here]
-        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6), sizes, plane))
+        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6, 8), sizes, plane))
         for t, size in zip(here, sizes, strict=True):
             for i, v in enumerate(unpack(data.take(size), tiles[t], plane.bits), t * span.tile):
                 check(not (last and v and i in escapes), "an escape whose v in the last plane is not 0")
@@ -577,6 +577,8 @@ def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None
         return unzstd(body.take(body.varint()), total)
     if stage == 6:  # stages/6_lzma.md
         return unlzma(body.take(body.varint()), total)
+    if stage == 8:  # stages/8_mixing.md
+        return unmix(body, total)
     if stage == 5:  # stages/5_pair.md
         low, high = body.integer(1), body.integer(1)
         check(low < high, "two values are not in order")
@@ -741,6 +743,304 @@ def unlzma(stream: bytes, size: int) -> bytes:
     check(len(decoded) == size, "an LZMA stream decodes to another number of bytes")
     check(decoder.eof and not decoder.unused_data, "an LZMA stream does not end where it should")
     return decoded
+
+
+# ---- stages/8_mixing.md -----------------------------------------------------------------------------------------
+
+_KNOTS = (
+    1,
+    1,
+    1,
+    2,
+    3,
+    5,
+    8,
+    13,
+    22,
+    36,
+    60,
+    98,
+    162,
+    267,
+    439,
+    720,
+    1179,
+    1921,
+    3108,
+    4971,
+    7812,
+    11955,
+    17625,
+    24743,
+)
+KNOTS = [*_KNOTS, 32768, *(65536 - knot for knot in reversed(_KNOTS))]
+
+
+def clamp(v: int, least: int, most: int) -> int:
+    return max(least, min(most, v))
+
+
+def squash(d: int) -> int:
+    i, w = divmod(d + 3072, 128)
+    return (KNOTS[i] * (128 - w) + KNOTS[i + 1] * w + 64) >> 7
+
+
+STRETCH: list[int] = []
+for _d in range(-3071, 3072):
+    STRETCH += [_d] * ((squash(_d) >> 4) + 1 - len(STRETCH))
+STRETCH += [3071] * (4096 - len(STRETCH))
+
+
+class Slot:
+    """A probability that learns."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.p, self.n = limit, 2**21, 0
+
+    def stretched(self) -> int:
+        return STRETCH[self.p >> 10]
+
+    def learn(self, p: int, n: int, bit: int) -> None:
+        """From what it was before the bit."""
+        self.p = p + ((((bit * (2**22 - 1) - p) >> 4) * (8192 // (2 * n + 3))) >> 8)
+        self.n = min(n + 1, self.limit)
+
+
+class Elements:
+    """What the bytes so far say of elements."""
+
+    def __init__(self, data: bytearray, framing: int, signed: int, centre: int, row: int, far: int) -> None:
+        self.data, self.framing, self.signed, self.centre, self.row, self.far = data, framing, signed, centre, row, far
+        self.starts, self.near, self.slow = [0], 0, 0
+        self.columns: dict[int, tuple[int, int]] = {}
+        self.describe()
+
+    def e(self) -> int:
+        return len(self.starts) - 1
+
+    def j(self) -> int:
+        return len(self.data) - self.starts[-1]
+
+    def describe(self) -> None:
+        """At the start of an element."""
+        quick, steady = self.columns.get(self.e() % self.row, (self.near, self.slow))
+        x = 3 * steady + self.slow
+        if self.signed:
+            self.nearby, self.above, self.expected = self.coarse(self.near), self.coarse(quick), self.fine(x >> 2)
+            self.set = (self.nearby + self.above) >> 2
+        else:
+            self.nearby, self.above, self.expected = self.near >> 6, quick >> 6, x >> 7
+            self.set = min((self.nearby + self.above) >> 3, 63)
+
+    @staticmethod
+    def coarse(y: int) -> int:
+        k = max(0, y.bit_length() - 3)
+        return y >> 5 if y < 64 else min(4 * k + (y >> k) - 14, 63)
+
+    @staticmethod
+    def fine(y: int) -> int:
+        k = max(0, y.bit_length() - 4)
+        return y >> 3 if y < 64 else 8 * k + (y >> k) - 8
+
+    def over(self, d: int) -> int:
+        if self.e() < d:
+            return 0
+        place = self.starts[self.e() - d] + self.j()
+        return self.data[place] + 1 if place < len(self.data) else 0
+
+    def size(self) -> int:
+        whole = self.data[self.starts[-1] :]
+        if self.framing == 0:
+            v = sum((byte & 127) << 7 * i for i, byte in enumerate(whole))
+            v = abs(v - (2 ** (7 * len(whole)) if whole[-1] & 64 else 0))
+        else:
+            v = int.from_bytes(whole, "little")
+            if self.signed:
+                w = 256**self.framing
+                u = (v - self.centre * w // 256) % w
+                v = min(u, w - u)
+        return min(v, 65535) * 256
+
+    def advance(self) -> None:
+        """After each byte."""
+        done = self.j() == self.framing if self.framing else self.data[-1] < 128 or self.j() == 8
+        if not done:
+            return
+        m, column = self.size(), self.e() % self.row
+        if self.e() == 0:
+            self.near = self.slow = m
+        self.near += (m - self.near) >> 4
+        self.slow += (m - self.slow) >> 6
+        if column in self.columns:
+            quick, steady = self.columns[column]
+            self.columns[column] = quick + ((m - quick) >> 3), steady + ((m - steady) >> 5)
+        else:
+            self.columns[column] = (m + 3 * self.near) >> 2, (m + 3 * self.slow) >> 2
+        self.starts.append(len(self.data))
+        self.describe()
+
+
+A, B, C, M = 0x2F0B4C47, 0x2C1B3C6D, 0x1E35A7BD, 2**32
+
+
+class Match:
+    """The last place where the same bytes stood."""
+
+    def __init__(self, data: bytearray, bits: int) -> None:
+        self.data, self.shift, self.places = data, 38 - bits, dict[int, int]()
+        self.at: int | None = None
+        self.length = 0
+        self.slots = [Slot(127) for _ in range(64)]
+
+    def slot(self, c: int, b: int) -> Slot | None:
+        """What predicts the bit behind b bits, which are c behind a 1."""
+        if self.at is None or (self.data[self.at] | 256) >> (8 - b) != c:
+            return None
+        return self.slots[2 * min(self.length, 31) + (self.data[self.at] >> (7 - b) & 1)]
+
+    def advance(self) -> None:
+        data, i = self.data, len(self.data) - 1
+        if self.at is not None and data[self.at] == data[i]:
+            self.at, self.length = self.at + 1, self.length + 1
+        else:
+            self.at = None
+        if i < 5:
+            return
+        h = 0
+        for byte in reversed(data[i - 5 : i + 1]):
+            h = (h * A + byte + 1) % M
+        place = (h * C % M) >> self.shift
+        f = self.places.get(place)
+        if self.at is None and f is not None:
+            same = 0
+            while same < min(32, f) and data[f - 1 - same] == data[i - same]:
+                same += 1
+            if same >= 6:
+                self.at, self.length = f, same
+        self.places[place] = i + 1
+
+
+class Contexts:
+    """The slots of ten contexts."""
+
+    def __init__(self, bits: int) -> None:
+        self.shift, self.buckets = 36 - bits, dict[int, tuple[int, list[Slot]]]()
+
+    def enter(self, data: bytearray, elements: Elements) -> None:
+        """Before a byte."""
+        b1, b2, b3 = (data[-k] if len(data) >= k else 0 for k in (1, 2, 3))
+        j = elements.j()
+        inside = 4 * j + b1 // 64 + 1 if j else 0
+        far, column = elements.far, elements.e() % elements.row
+        pairs = [(0, inside), (b1, j), (b1 + 256 * b2, j), (b1 + 256 * b2 + 65536 * b3, j)]
+        pairs += [(elements.over(elements.row), inside), (elements.over(far), inside), (elements.nearby, inside)]
+        pairs += [(elements.above, inside), (column, inside), (elements.expected, inside)]
+        self.hashes = []
+        for k, (x, y) in enumerate(pairs):
+            h = (16 * x + k) * A % M
+            h = ((h ^ (h >> 15)) + y) * B % M
+            self.hashes.append(h ^ (h >> 13))
+
+    def take(self, c: int) -> None:
+        """Before the first and the fifth bit."""
+        numbers = []
+        for h in self.hashes:
+            g = (h + c) * C % M
+            g ^= g >> 16
+            owner, number = g % 2**14 + 1, g >> self.shift
+            if number not in self.buckets or self.buckets[number][0] != owner:
+                self.buckets[number] = owner, [Slot(255) for _ in range(16)]
+            numbers.append(number)
+        self.held = [self.buckets[number][1] for number in numbers]
+
+
+class Model:
+    """Says how likely a 1 is, bit after bit."""
+
+    def __init__(self, size: int, framing: int, signed: int, centre: int, rate: int, row: int, far: int) -> None:
+        bits = clamp((size - 1).bit_length() + 3, 12, 22)
+        self.data, self.rate = bytearray(), rate
+        self.elements = Elements(self.data, framing, signed, centre, row, far)
+        self.contexts, self.match = Contexts(bits), Match(self.data, bits)
+        self.sets = [[6000] * 12 for _ in range(256 + 512)]
+        self.estimates = [[squash(clamp(192 * (q - 16), -3071, 3071)) for q in range(33)] for _ in range(256)]
+        self.c, self.b = 1, 0
+
+    def probability(self) -> int:
+        c, b = self.c, self.b
+        if b == 0:
+            self.contexts.enter(self.data, self.elements)
+        if b % 4 == 0:
+            self.contexts.take(c)
+        node = 2 ** (b % 4) + c % 2 ** (b % 4)
+        self.slots = [slots[node] for slots in self.contexts.held]
+        self.inputs = [(slot.stretched() * min(2 * slot.n + 3, 16)) >> 4 for slot in self.slots]
+        self.guess = self.match.slot(c, b)
+        self.inputs += [self.guess.stretched() if self.guess else 0, 256]
+        self.both = self.sets[c], self.sets[256 + 8 * self.elements.set + b]
+        sums = [sum(w * s for w, s in zip(weights, self.inputs, strict=True)) for weights in self.both]
+        self.d = [clamp(total >> 16, -3071, 3071) for total in sums]
+        mixed = sum(self.d) >> 1
+        self.q, self.w = divmod(mixed + 3072, 192)
+        two = self.estimates[c][self.q : self.q + 2]
+        return clamp((squash(mixed) + (two[0] * (192 - self.w) + two[1] * self.w) // 192) >> 1, 16, 65520)
+
+    def learn(self, bit: int) -> None:
+        for weights, d in zip(self.both, self.d, strict=True):
+            r = ((65536 * bit - squash(d)) * self.rate) >> 4
+            for k, s in enumerate(self.inputs):
+                weights[k] = clamp(weights[k] + ((s * r + 2**13) >> 14), -(2**20), 2**20 - 1)
+        nearer = self.q + 1 if self.w >= 96 else self.q
+        self.estimates[self.c][nearer] += (65535 * bit - self.estimates[self.c][nearer]) >> 6
+        seen = [(slot.p, slot.n) for slot in self.slots]
+        for slot, (p, n) in zip(self.slots, seen, strict=True):
+            slot.learn(p, n, bit)
+        if self.guess:
+            self.guess.learn(self.guess.p, self.guess.n, bit)
+        self.c, self.b = 2 * self.c + bit, self.b + 1
+        if self.b == 8:
+            self.data.append(self.c % 256)
+            self.match.advance()
+            self.elements.advance()
+            self.c, self.b = 1, 0
+
+
+def split_at(low: int, high: int, p: int) -> int:
+    return low + ((high - low) >> 16) * p + ((((high - low) % 65536) * p) >> 16)
+
+
+def shortest(low: int, high: int) -> tuple[int, int]:
+    """The fewest bytes that reach between the two, and the number of four bytes that they make."""
+    for k in range(5):
+        step = 2 ** (32 - 8 * k)
+        if -(-low // step) * step <= high:
+            return k, -(-low // step) * step
+    raise AssertionError
+
+
+def unmix(body: Cursor, size: int) -> bytes:
+    """Decode so many bytes, at least one."""
+    framing, signed = body.integer(1), body.integer(1)
+    check(framing <= 4 and signed <= 1 and (framing > 0 or signed == 1), "no such elements")
+    centre = body.integer(1) if signed and framing else 0
+    rate, row, far = body.integer(1), body.varint(), body.varint()
+    check(1 <= rate <= 32 and 1 <= row <= 65_536 and 1 <= far <= 524_288, "a rate, a row or a distance out of bounds")
+    stream = body.take(body.varint())
+    check(size <= 32 * len(stream), "a stream is too short for its plane")
+    model = Model(size, framing, signed, centre, rate, row, far)
+    low, high, taken = 0, M - 1, 4
+    x = int.from_bytes((stream + bytes(4))[:4], "big")
+    for _ in range(8 * size):
+        middle = split_at(low, high, model.probability())
+        bit = int(x <= middle)
+        low, high = (low, middle) if bit else (middle + 1, high)
+        while low >> 24 == high >> 24:
+            follows = stream[taken] if taken < len(stream) else 0
+            low, high, x, taken = low * 256 % M, high * 256 % M + 255, x * 256 % M + follows, taken + 1
+        model.learn(bit)
+    k, last = shortest(low, high)
+    check(len(stream) == taken - 4 + k and x == last, "a mixed stream does not end where it should")
+    return bytes(model.data)
 
 
 # ---- 7. Index record --------------------------------------------------------------------------------------------

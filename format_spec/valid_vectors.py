@@ -826,6 +826,48 @@ def zstd_by_hand() -> Iterator[Valid]:
     yield framed("long", "20,000 bytes", w.zstd(TEXT * 400, level=19), TEXT * 400)
 
 
+def mixed_by_hand() -> Iterator[Valid]:
+    def mixed(name: str, shows: str, data: bytes, **options: int) -> Valid:
+        stage = b"\10" + w.mixed(data, w.Mixed(**options))
+        return by_hand(f"mixed-{name}", f"mixing: {shows}", Span([Plane(0)], [Chunk([list(data)], [stage])]))
+
+    rng = np.random.default_rng(88)
+    scales = 1 + 30 * rng.random(24)
+    rows = np.round(rng.normal(0, 1, (40, 24)) * scales).clip(-127, 127).astype(np.int8).tobytes()
+    for framing in (1, 2, 3, 4):
+        yield mixed(f"levels-{framing}", f"levels of {framing} bytes", rows, framing=framing, row=24, far=48)
+        yield mixed(
+            f"signed-{framing}", f"signed, {framing}", rows, framing=framing, signed=1, row=24 // framing, far=5
+        )
+    yield mixed("centre", "bytes around 131", bytes(b + 131 & 255 for b in rows), signed=1, centre=131, row=24, far=1)
+    numbers = np.round(rng.normal(0, 1, (60, 8)) * [3, 20, 90, 400, 5, 9000, 70, 2]).astype(np.int64).ravel()
+    leb = b"".join(o.sleb128(int(v)) for v in numbers)
+    yield mixed("leb128", "elements that end behind a byte below 128", leb, framing=0, signed=1, row=8, far=16)
+    yield mixed("leb128-long", "and some that go on beyond eight bytes", rows + bytes(128 | k for k in range(90)),
+                framing=0, signed=1, row=3, far=7)  # fmt: skip
+    yield mixed("text", "text, whose matches grow long", TEXT * 9, rate=14)
+    for size in (1, 2, 3, 5, 6, 7):
+        yield mixed(f"bytes-{size}", f"a plane of {size}", TEXT[:size])
+    yield mixed(
+        "rates", "the fastest rate, rows and distances longer than the plane", rows, rate=32, row=65_536, far=524_288
+    )
+    yield mixed("slow", "the slowest rate", rows, rate=1, signed=1, row=24, far=24)
+    yield mixed(
+        "ratio", "32 bytes of the plane for one of the stream", bytes(32 * len(w.mixed_stream(bytes(128), w.Mixed())))
+    )
+    noise = rng.integers(0, 256, 700, dtype=np.uint8).tobytes()
+    yield mixed("noise", "bytes that take more than they are", noise, rate=20)
+
+
+def mixed_by_codec() -> Iterator[Valid]:
+    rng = np.random.default_rng(89)
+    columns = (rng.normal(0, 0.02, (60, 64)) * np.exp(rng.normal(0, 1.5, 64))).astype(np.float32)
+    high = (columns.view(np.uint32) >> 16).astype(np.uint16)
+    yield array("mixed-bf16-max", "columns of different sizes, BF16", high.tobytes(), "BF16", (60, 64), "max")
+    whole = np.round(rng.normal(0, 1, (60, 64)) * np.exp(rng.normal(3, 1.5, 64))).clip(-30000, 30000).astype(np.int16)
+    yield array("mixed-i16-max", "the same in I16, whose bytes are one plane", whole.tobytes(), "I16", (60, 64), "max")
+
+
 def containers_by_hand() -> Iterator[Valid]:
     span = Span([Plane(0)], [Chunk([list(b"spanspan")], [0])])
     body = w.bodies(span)
@@ -895,9 +937,10 @@ def containers_by_hand() -> Iterator[Valid]:
     )
 
 
-def lzma_by_codec() -> Iterator[Valid]:
+def lzma_by_hand() -> Iterator[Valid]:
     text = "".join(f"{k * k % 89:02d} {'the quick brown fox'[k % 7 : k % 19]}; " for k in range(400)).encode()
-    yield file("lzma-text", "opaque text whose stream is of stage 6", text, "max")
+    stage = b"\6" + w.varint(len(w.lzma2(text))) + w.lzma2(text)
+    yield by_hand("lzma-text", "text in a stream of stage 6", Span([Plane(0)], [Chunk([list(text)], [stage])]))
 
 
 def made_by_hand() -> Iterator[Valid]:
@@ -950,7 +993,9 @@ def vectors() -> Iterator[Valid]:
         huffman_by_hand,
         zstd_by_hand,
         containers_by_hand,
-        lzma_by_codec,
+        lzma_by_hand,
+        mixed_by_hand,
+        mixed_by_codec,
         made_by_hand,
         made_by_codec,
     ):

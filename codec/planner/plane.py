@@ -15,6 +15,7 @@ from codec.kernels.native import invoke, place
 from codec.memory import kept
 from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
+from codec.planner.mixing import Hints
 from codec.stages import huffman, plain, rans
 from codec.stages.geometry import Bytes, plane_bytes, working
 
@@ -31,7 +32,7 @@ class PlanePlan:
     """What to try for a plane in each chunk; the smallest is kept, stored if nothing is smaller.
 
     ``tables`` and ``groups`` belong together; ``zstd`` is a level, 0 for none; ``lzma`` is tried where zstd is;
-    ``field`` is for reports.
+    ``mixing``: stage 8 is tried. ``field`` is for reports.
     """
 
     tables: Any
@@ -39,6 +40,7 @@ class PlanePlan:
     zstd: int
     field: str
     lzma: bool = False
+    mixing: Hints | None = None
 
 
 @dataclass(slots=True)

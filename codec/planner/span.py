@@ -14,7 +14,7 @@ from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
 from codec.kernels.span_records import RUN, RUN_LEAST
-from codec.planner import fields
+from codec.planner import fields, mixing
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes
 from codec.planner.tiles import chunk_for, tile_for
@@ -77,6 +77,31 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
 
     ``wild``: never use escapes; for a span that turned out to have too many.
     """
+    plan = _plan_span(data, dtype, shape, level, wild)
+    if level.mixing:
+        lay = plan.layout
+        steps = mixing.distances((*shape, 2) if dtype is not None and dtype.name == "C64" else shape, lay.elements)
+        for plane, how in zip(lay.planes, plan.planes, strict=True):
+            step = plane_bytes(lay.tile, lay.tile, plane.width)
+            whole = steps if plane.width == 8 else tuple({step, 2 * step}) if steps else ()
+            framings = (1, 0, 2, 4) if dtype is None and lay.width == 1 else (1,)
+            how.mixing = mixing.Hints(framings, how.field == "bytes", whole)
+    return plan
+
+
+def plan_mixed(data: Bytes, plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level) -> Plan | None:
+    """A plan for a span of integers that takes their bytes as they lie, for stage 8; None if it has that already."""
+    width = plan.layout.width
+    if not level.mixing or width not in (2, 4) or plan.layout.fold is not None or plan.layout.dtype in _FLOATS:
+        return None
+    other = _plan_bytes(data, plan.layout.dtype, 1, (*shape, width) if shape else (), level)
+    for how in other.planes:
+        how.zstd, how.lzma = 0, False
+        how.mixing = mixing.Hints((width,), True, mixing.distances(shape, plan.layout.elements))
+    return other
+
+
+def _plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level, wild: bool) -> Plan:
     if dtype is not None and dtype.exponent_bits and data.size >= dtype.bits // 8:
         found = None if wild else _plan_float(data, dtype, shape, level)
         if found is not None:

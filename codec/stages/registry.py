@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from codec.stages import huffman, plain, rans
+from codec.stages import huffman, mixing, plain, rans
 from codec.stages.geometry import Bytes, Geometry
 from codec.wire import Cursor
 
@@ -13,7 +13,9 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA")))
+NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA"))) | {
+    mixing.MIXING: "mixing"
+}
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -23,6 +25,7 @@ DECODERS: Final[dict[int, Decode]] = {
     plain.ZSTD: plain.decode_zstd,
     plain.PAIR: plain.decode_pair,
     plain.LZMA: plain.decode_lzma,
+    mixing.MIXING: mixing.decode,
 }
 
 TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {

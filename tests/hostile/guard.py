@@ -23,7 +23,7 @@ from codec import bulk
 from codec.container import records
 from codec.decode import SpanDecoder
 from codec.errors import CodecError
-from codec.kernels import cpu, heads, huffman, permute, planes, rans, registers, tables
+from codec.kernels import cpu, heads, huffman, mixing, permute, planes, rans, registers, tables
 from codec.memory import kept
 from codec.stages.geometry import plane_bytes, read_only
 from codec.wire import varint
@@ -182,6 +182,28 @@ def huffman_decode(dice: Dice) -> None:
     choice = dice.put("choice", dice.rng.integers(0, count, -(-n // tile)))
     first, last = dice.put("starts", starts, np.int64), dice.put("ends", ends, np.int64)
     huffman.decode(src, first, last, table, choice, tile, dice.room("out", n), n, 0, 0)
+
+
+def mixing_decode(dice: Dice) -> None:
+    n, row = min(dice.size(), 3000), dice.of(1, 2, 40, 1000, mixing.ROW_MAX)
+    bits, lanes = mixing.bits_for(n), mixing.LANES
+    framing = dice.below(mixing.FRAMING_MAX + 1)
+    signed = 1 if framing == 0 else dice.below(2)
+    how = [framing, signed, dice.below(256), 1 + dice.below(mixing.RATE_MAX), row, dice.of(1, 9, 500, mixing.FAR_MAX)]
+    stream = dice.source("words", dice.below(dice.of(4, 40, n, 2 * n)))
+
+    def room(name: str, count: int, kind: Any) -> np.ndarray:
+        return dice.put(name, dice.noise(min(1 << 16, count * np.dtype(kind).itemsize)).view(kind)[:count], kind)
+
+    arrays = (
+        dice.room("table", 1 << bits, np.uint32), room("weights", mixing.SETS * lanes, np.int32),
+        room("estimates", mixing.ESTIMATES, np.int32), room("starts", n, np.int32),
+        dice.room("columns", 2 * row, np.int32), room("places", 1 << (bits - 6), np.int32),
+        room("small", mixing.LENGTHS, np.uint32), room("seen", lanes, np.uint32),
+        room("lanes", 2 * lanes, np.int32).reshape(2, -1), room("wide", 2 * lanes + 2, np.int64),
+    )  # fmt: skip
+    out, none = dice.room("out", n), dice.room("nothing", 0)
+    assert mixing.code(True, stream, none, out, n, dice.put("ints", how, np.int64), bits, *arrays) in (0, mixing.LONG)
 
 
 def _table_bytes(dice: Dice, write: Callable[[np.ndarray], int], raw: np.ndarray) -> np.ndarray:
@@ -508,6 +530,7 @@ KINDS: Final[dict[str, Callable[[Dice], None]]] = {
         rans_decode,
         permute_decode,
         huffman_decode,
+        mixing_decode,
         rans_table,
         huffman_table,
         choices,

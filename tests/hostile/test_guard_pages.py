@@ -49,4 +49,4 @@ def test_a_byte_too_far_is_noticed(tmp_path: Path) -> None:
 
 
 def test_every_kind_is_run() -> None:
-    assert len(guard.KINDS) == 11
+    assert len(guard.KINDS) == 12

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from codec.errors import CodecError, CorruptFileError
 from codec.stages import choice as choices
-from codec.stages import plain, rans, registry
+from codec.stages import mixing, plain, rans, registry
 from codec.stages.geometry import Bytes, Geometry, view
 from codec.wire import Cursor, varint
 from tests.stages.payloads import FIT, PAYLOAD, pack
@@ -25,9 +25,9 @@ GUARD = 64
 def test_every_stage_has_a_name() -> None:
     assert sorted(registry.NAMES) == STAGES
     assert sorted(FIT) == sorted(PAYLOAD) == TABLED
-    assert set(STAGES) - set(TABLED) - {6} == registry.DROP_STAGES
+    assert set(STAGES) - set(TABLED) - {6, 8} == registry.DROP_STAGES
     assert set(STAGES) - {5} == registry.PLANE_STAGES
-    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA"
+    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA, 8 mixing"
 
 
 @st.composite
@@ -63,6 +63,10 @@ def fitting(stage: int, data: Bytes) -> Bytes:
         return np.full_like(data, data[0])
     if stage == plain.PAIR:
         return np.where(data > np.median(data), 200, 7).astype(np.uint8)
+    if stage == mixing.MIXING:  # no more than 32 times the stream's bytes
+        return np.where(
+            np.arange(data.size) % 16 < 2, np.random.default_rng(1).integers(0, 256, data.size), data
+        ).astype(np.uint8)
     return data
 
 
@@ -76,6 +80,12 @@ def encoded(stage: int, data: Bytes, g: Geometry, count: int = 1, seed: int = 0)
         return None, plain.encode_zstd(data, 3)
     if stage == plain.LZMA:
         return None, plain.encode_lzma(data)
+    if stage == mixing.MIXING:
+        framing = seed % 5
+        how = mixing.Parameters(
+            framing, framing == 0 or seed % 2 == 1, seed if framing and seed % 2 else 0, 6, g.tile, 9
+        )
+        return None, mixing.encode(fitting(stage, data), how, 2 * data.size + 64) or b""
     if stage == plain.PAIR:
         return None, plain.encode_pair(fitting(stage, data)) or bytes((7, 8, *[0] * -(-data.size // 8)))
     tables, choice = tables_and_choice(stage, data, g, count, seed)
@@ -227,6 +237,53 @@ def test_rans_states_below_the_interval() -> None:
         decoded(rans.RANS, payload[:1] + (65535).to_bytes(4, "little") + payload[5:], g, tables)
     with pytest.raises(CorruptFileError, match="does not end where it should"):
         decoded(rans.RANS, bytes((payload[0] + 1,)) + payload[1:] + b"ab", g, tables)
+
+
+MIXED = mixing.Parameters(1, False, 0, 6, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("front", "words"),
+    [
+        ("05 00 06 03 05", "framing 5 and kind 0"),
+        ("00 00 06 03 05", "framing 0 and kind 0"),
+        ("01 02 00 06 03 05", "framing 1 and kind 2"),
+        ("01 00 00 03 05", "rate 0, row 3, distance 5"),
+        ("01 00 21 03 05", "rate 33, row 3, distance 5"),
+        ("01 00 06 00 05", "rate 6, row 0, distance 5"),
+        ("01 00 06 03 00", "rate 6, row 3, distance 0"),
+        ("01 00 06 81 80 04 05", "number 65537 is more than 65536"),
+        ("01 00 06 03 81 80 20", "number 524289 is more than 524288"),
+    ],
+)
+def test_mixing_parameters_out_of_bounds(front: str, words: str) -> None:
+    with pytest.raises(CorruptFileError, match=words):
+        decoded(mixing.MIXING, bytes.fromhex(front) + b"\4abcd", Geometry(20, 20, 1), None)
+
+
+def test_a_mixed_stream_has_one_spelling() -> None:
+    data = np.random.default_rng(4).integers(0, 50, 400, dtype=np.uint8)
+    payload = mixing.encode(data, MIXED, 1000)
+    assert payload is not None
+    head, stream = payload[: len(MIXED.raw)], payload[len(MIXED.raw) + 2 :]
+    for wrong in (stream + b"\0", stream + b"!", stream + stream):
+        with pytest.raises(CorruptFileError, match="does not end as it should"):
+            decoded(mixing.MIXING, head + varint(len(wrong)) + wrong, Geometry(400, 400, 1), None)
+
+
+def test_a_mixed_stream_pays_for_its_plane() -> None:
+    plane = np.zeros(4000, np.uint8)
+    assert mixing.encode(plane, MIXED, 4000) is None
+    with pytest.raises(CorruptFileError, match="3 bytes of stream for 97 of a plane"):
+        decoded(mixing.MIXING, MIXED.raw + b"\3abc", Geometry(97, 97, 1), None)
+
+
+def test_mixing_has_no_more_room_than_it_is_given() -> None:
+    data = np.random.default_rng(4).integers(0, 256, 400, dtype=np.uint8)
+    whole = mixing.encode(data, MIXED, 1000)
+    assert whole is not None
+    assert mixing.encode(data, MIXED, len(whole)) == whole
+    assert all(mixing.encode(data, MIXED, len(whole) - k) is None for k in range(1, len(whole)))
 
 
 @given(st.integers(1, 16), st.lists(st.integers(0, 15), max_size=50))
