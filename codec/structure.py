@@ -113,7 +113,7 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
         at, begin = stop, end
     if begin < data.size:
         spans.append(encode_span(data[begin:], None, (), level))
-    if level.mixing and not packed.dtype:  # which knows LEB128, and learns from longer runs of bytes than integers fit in
+    if level.mixing and not packed.dtype:  # which knows LEB128, and learns from longer runs of bytes than fit here
         plain = encode_span(data, None, (), level)
         if plain.stored.size < sum(span.stored.size for span in spans):
             return [plain]
