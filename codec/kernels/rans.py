@@ -47,7 +47,7 @@ EXPAND = np.array([[(m & ((1 << j) - 1)).bit_count() & 7 for j in range(8)] for 
 COMPRESS = np.array([([0] * 8 + [j for j in range(8) if m >> j & 1])[-8:] for m in range(256)], np.uint8)
 
 
-class _Lanes:
+class Lanes:
     """The few vector idioms that the IR below needs; w lanes of 32 bits."""
 
     def __init__(self, builder: Any, w: int) -> None:
@@ -114,7 +114,7 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
         words, table, states, dst, n, order = args[2:]
         if mode.literal_value == PLAIN:
             return words
-        v = _Lanes(b, w)
+        v = Lanes(b, w)
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, words)
         base = b.inttoptr(table, PTR)
@@ -192,7 +192,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
             return end  # never called: 16 lanes use the larger table, which saves compiling one more of these
         if wide and registers == 16 and vectors == 8:
             return end  # never called: only what has the smaller table has 128 lanes
-        v = _Lanes(b, w)
+        v = Lanes(b, w)
         held = [v.load(v.plus(table, 64 * i), I32) for i in range(registers)] if wide else []
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, end)
