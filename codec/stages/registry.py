@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from codec.stages import huffman, plain, rans
+from codec.stages import columns, huffman, plain, rans
 from codec.stages.geometry import Bytes, Geometry
 from codec.wire import Cursor
 
@@ -13,7 +13,7 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA")))
+NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA", "rANS by columns")))
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -23,11 +23,13 @@ DECODERS: Final[dict[int, Decode]] = {
     plain.ZSTD: plain.decode_zstd,
     plain.PAIR: plain.decode_pair,
     plain.LZMA: plain.decode_lzma,
+    columns.COLUMNS: columns.decode,
 }
 
 TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
     rans.RANS: rans.read_tables,
     huffman.HUFFMAN: huffman.read_tables,
+    columns.COLUMNS: columns.read_tables,
 }
 
 #: Stages that may code the tiles' drops, and those that may code a plane.
