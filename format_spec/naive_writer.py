@@ -150,7 +150,7 @@ def rans(
     """
     n = sum(map(len, tiles))
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
-    lanes = many if n >= 131_072 else lanes
+    lanes = min(lanes, 32) if columns is not None else many if n >= 131_072 else lanes
     starts = [{s: sum(table.get(r, 0) for r in range(s)) for s in table} for table in tables]
     states, words = [65_536] * lanes, []
     begins = [sum(map(len, tiles[:t])) for t in range(len(tiles))]
@@ -165,7 +165,7 @@ def rans(
                 words.append(x % 65_536)
                 x //= 65_536
             states[i % lanes] = (x // f) * 4096 + x % f + starts[k][s]
-    out = varint(len(words)) + (bytes((lanes,)) if n >= 131_072 else b"")
+    out = varint(len(words)) + (bytes((lanes,)) if n >= 131_072 and columns is None else b"")
     if columns is None:
         out += written_choice(choice, len(tables))
     elif len(tables) > 1:

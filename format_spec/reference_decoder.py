@@ -538,7 +538,9 @@ def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int
     words = payload.varint()
     n = sum(sizes)
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
-    if n >= 131_072:
+    if columns is not None:
+        lanes = min(lanes, 32)
+    elif n >= 131_072:
         lanes = payload.integer(1)
         check(lanes in (64, 128), f"{lanes} lanes")
     if columns is None:

@@ -12,14 +12,15 @@ from codec.kernels import columns as kernel
 from codec.kernels import numbers
 from codec.kernels import tables as table_kernel
 from codec.kernels.native import invoke, place
+from codec.limits import COLUMNS_MAX
 from codec.stages import rans
 from codec.stages.geometry import Bytes, Geometry, view
 from codec.wire import Cursor, varint
 
 COLUMNS: Final = 7
-#: Columns of a plane, at most.
-PERIOD_MAX: Final = 1 << 16
 ZERO: Final = kernel.ZERO
+#: What a lane costs, about: a state of 4 bytes, which holds something.
+LANE_BYTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def read_tables(c: Cursor, count: int) -> ColumnTables:
     if after < 0:
         raise c.bad("frequency table is corrupt")
     c.skip(after - start)
-    period = c.varint(PERIOD_MAX if count > 1 else 1)
+    period = c.varint(COLUMNS_MAX if count > 1 else 1)
     if period < 1:
         raise c.bad("no columns")
     columns = np.full(1, ZERO, np.uint8) if period == 1 else _read_numbers(c, view(c.data), period)
@@ -97,12 +98,17 @@ def _read_numbers(c: Cursor, body: Bytes, count: int) -> Bytes:
     return values
 
 
+def lanes_for(size: int) -> int:
+    """How many states share the stream of a plane of ``size`` bytes."""
+    return min(32, rans.lanes_for(size))
+
+
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: ColumnTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     if not tables.fits(g.tile, None):
         raise c.bad(f"tiles of {g.tile} bytes do not fit {tables.columns.size} columns")
     words = c.varint((c.end - c.at) // 2)
-    lanes = rans.read_lanes(c, g.size)
+    lanes = lanes_for(g.size)
     rows = _read_numbers(c, body, g.tiles) if tables.count > 1 else np.full(g.tiles, ZERO, np.uint8)
     states = rans.read_states(c, lanes)
     at = c.skip(2 * words)

@@ -86,16 +86,6 @@ def lanes_for(size: int) -> int:
     return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
 
 
-def read_lanes(c: Cursor, size: int) -> int:
-    """How many lanes a plane of ``size`` bytes has."""
-    if size < WRITTEN:
-        return lanes_for(size)
-    lanes = c.u8()
-    if lanes not in (64, 128):
-        raise c.bad(f"{lanes} rANS lanes, not 64 or 128")
-    return lanes
-
-
 def read_states(c: Cursor, lanes: int) -> NDArray[np.uint32]:
     """The states to start with."""
     states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
@@ -112,7 +102,9 @@ def ended(states: NDArray[np.uint32]) -> bool:
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     words = c.varint((c.end - c.at) // 2)
-    lanes = read_lanes(c, g.size)
+    lanes = c.u8() if g.size >= WRITTEN else lanes_for(g.size)
+    if g.size >= WRITTEN and lanes not in (64, 128):
+        raise c.bad(f"{lanes} rANS lanes, not 64 or 128")
     choice = choices.read(c, body, g.tiles, tables.count)
     states = read_states(c, lanes)
     at = c.skip(2 * words)

@@ -13,7 +13,9 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA", "rANS by columns")))
+NAMES: Final = dict(
+    enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA", "rANS by columns"))
+)
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,

@@ -51,7 +51,7 @@ def huffman_payload(plane: Bytes, tile: int, choice: Bytes, tables: huffman.Huff
 
 def columns_payload(plane: Bytes, tile: int, choice: Bytes, tables: columns.ColumnTables) -> bytes | None:
     """Stage 7; ``choice`` are the numbers of the rows. None if a byte occurs that its table does not have."""
-    lanes, work = rans.lanes_for(plane.size), np.zeros(2 * plane.size + 16, np.uint8)
+    lanes, work = columns.lanes_for(plane.size), np.zeros(2 * plane.size + 16, np.uint8)
     states, rows = np.full(lanes, rans.START, np.uint32), choice
     beside = tables.beside(tile)
     at = invoke(

@@ -27,7 +27,9 @@ def test_every_stage_has_a_name() -> None:
     assert sorted(FIT) == sorted(PAYLOAD) == TABLED
     assert set(STAGES) - set(TABLED) - {6} == registry.DROP_STAGES
     assert set(STAGES) - {5} == registry.PLANE_STAGES
-    assert registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA, 7 rANS by columns"
+    assert (
+        registry.known() == "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA, 7 rANS by columns"
+    )
 
 
 @st.composite

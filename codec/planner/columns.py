@@ -1,0 +1,114 @@
+"""Whether stage 7 pays for a plane: numbers for its rows and columns, and tables (codec.kernels.column_plan)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.kernels import column_plan as kernel
+from codec.kernels import tables as table_kernel
+from codec.memory import kept
+from codec.planner.groups import WEIGHTS, Groups
+from codec.stages import columns
+from codec.stages.columns import ColumnTables
+from codec.stages.geometry import Bytes, read_only
+
+_POINT: Final = table_kernel.POINT
+_BYTE: Final = np.arange(256, dtype=np.int64)
+#: It must gain a 500th, since it decodes slower than stage 2.
+_GAIN: Final = 500
+#: Which of WEIGHTS are magnitudes of 8-bit floats: logarithms, of which 8 are an octave (with 3 mantissa bits).
+_FLOAT_WAY: Final = 3
+_OCTAVE: Final = 8
+#: Smaller planes cannot pay for numbers and tables.
+LEAST: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The bytes of a plane that are looked at: whole tiles of ``tile`` bytes, every ``step``-th; one in ``scale``.
+
+    ``periods``: how many columns a row may have, each a divisor or a multiple of ``tile``. ``absent``: bytes that occur
+    nowhere in the plane, None if all of it is looked at. ``counts`` int64[256]: how often each occurs, or times 64.
+    ``whole``: all of the plane, if it is at hand. ``chunks``: how many there are.
+    """
+
+    data: Bytes
+    tile: int
+    step: int
+    periods: tuple[int, ...]
+    absent: NDArray[np.bool_] | None
+    counts: NDArray[np.int64]
+    whole: Bytes | None
+    chunks: int
+
+
+class _Room:
+    def __init__(self) -> None:
+        self.counts = np.zeros((kernel.CLASSES + 1, 256), np.int64)
+        self.limits, self.results = np.zeros(kernel.LIMITS_MAX, np.int64), np.zeros(kernel.RESULTS, np.int64)
+
+
+def _room() -> _Room:
+    """This thread's."""
+    room: _Room | None = kept().get(_Room)
+    if room is None:
+        room = kept()[_Room] = _Room()
+    return room
+
+
+def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups] | None:
+    """Tables and rows' numbers if they take less than ``bits`` (times 2^POINT); ``way``: of WEIGHTS, a hint.
+
+    The first of the periods whose columns differ is taken.
+    """
+    data, room = read_only(look.data), _room()
+    middle = _middle(look.counts)
+    weights, linear = WEIGHTS[way], _OCTAVE
+    if way != _FLOAT_WAY:
+        weights, linear = np.minimum((_BYTE - middle) & 255, (middle - _BYTE) & 255), 0
+    tiles, kinds = -(-data.size // look.tile), int(np.count_nonzero(look.counts))
+    rows = np.empty(tiles, np.int64)
+    whole, apart = (data, look.step) if look.whole is None else (look.whole, 1)
+    for period in look.periods:
+        beside = np.empty(period, np.uint8)
+        status = kernel.number(
+            data, look.tile, look.step, whole, apart, weights, middle, linear, kinds, np.empty(period, np.uint32), rows,
+            np.empty(period, np.int64), beside, room.counts, room.limits, room.results,
+        )  # fmt: skip
+        if status == 0:
+            break
+    else:
+        return None
+    count, limits, least = room.results.tolist()
+    counts, between = room.counts[:count].copy(), room.limits[:limits].copy()
+    fixed = weights, middle, linear, between, least, rows
+    written = int(kernel.rows_numbers(data, look.tile, *fixed, np.empty(tiles, np.uint8))) * look.step
+    times = 1
+    if look.step > 1:
+        # what the sample lacks has to be coded, too: each byte that occurs gets a place in its table
+        seen = np.ones((count, 256), np.uint8)
+        if look.whole is not None:
+            row = np.empty(-(-look.whole.size // look.tile), np.uint8)
+            written = int(kernel.rows_numbers(look.whole, look.tile, *fixed[:-1], np.empty(row.size, np.int64), row))
+            seen[:] = 0
+            kernel.present(look.whole, look.tile, row, beside, seen)
+        elif look.absent is not None:
+            seen[:, look.absent] = 0
+        times = 64
+        counts = (counts * times + 1) * seen
+    tables = columns.fit_tables(counts, max(1, look.step // times), beside)
+    total = look.step * int(kernel.coded_bits(counts, tables.frequencies)) // times
+    total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * 32) << _POINT
+    groups = Groups(way if linear else -1 - middle, between, least)
+    return (tables, groups) if total < bits - bits // _GAIN else None
+
+
+def _middle(counts: NDArray[np.int64]) -> int:
+    """The byte in the middle of all, on the circle of bytes: the median around the commonest."""
+    mode = int(counts.argmax())
+    turned = np.concatenate((counts, counts))[mode + 128 : mode + 384]
+    return int(np.searchsorted(turned.cumsum() * 2, turned.sum())) + mode + 128 & 255
