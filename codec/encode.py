@@ -35,7 +35,7 @@ _NO_ENTRIES: Final = np.zeros(0, np.uint32)
 
 @cache
 def _addresses(coded_by_huffman: bool, by_columns: bool) -> NDArray[np.int64]:
-    """Addresses of the rANS encoder, the Huffman encoder and that of stage 7; one that is not needed is not compiled."""
+    """Addresses of the encoders of stages 2, 3 and 7; one that is not needed is not compiled."""
     found = (0, huffman.encode_address(), 0)
     if not coded_by_huffman:
         found = (rans.encode_address(), 0, columns.encode_address() if by_columns else 0)
@@ -124,8 +124,8 @@ class _Coder:
                 names = tables.beside(self.layout.tile)
                 beside.append(names)
             row[kernel.TABLES : kernel.COLUMNS - 1] = (
-                tables.count, tables.stage, rows, getattr(tables, "top", 255), only, groups.weights, at, groups.limits.size,
-                groups.least, named, names.size,
+                tables.count, tables.stage, rows, getattr(tables, "top", 255), only, groups.weights, at,
+                groups.limits.size, groups.least, named, names.size,
             )  # fmt: skip
             named += names.size
             entries.append(tables.encoder)
@@ -214,8 +214,8 @@ class _Coder:
             p = invoke(
                 kernel.address(), p, place(self.table), count, elements, self.layout.tile, place(drops), drops.size,
                 place(pieces), pieces.size, place(starts), place(self.entries), place(self.limits), place(_WEIGHTS),
-                 place(self.beside), self.beside.size, place(self.out), self.out.size, self.at, place(choice), place(sums), place(work), place(numbers),
-                place(report), place(self.addresses),
+                place(self.beside), self.beside.size, place(self.out), self.out.size, self.at, place(choice),
+                place(sums), place(work), place(numbers), place(report), place(self.addresses),
             )  # fmt: skip
             self.at = int(numbers[kernel.END])
             if p < count:

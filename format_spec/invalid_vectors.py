@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import column_vectors
 import made_vectors
 import naive_writer as w
 from naive_writer import bits_to_bytes, low_first, varint
@@ -313,7 +314,7 @@ def spans() -> Iterator[Invalid]:
         + "".join(f"{7 * p:02x} {96 + (16 if p < 8 else 1):02x}" + tables * (16 if p < 8 else 1) for p in range(9)),
         "0100" * 9,
     )
-    for stage in (0, 1, 4, 5, 7):
+    for stage in (0, 1, 4, 5, 6):
         yield wrong(
             f"tables-stage-{stage}",
             f"tables of stage {stage}",
@@ -875,6 +876,24 @@ def made_spans() -> Iterator[Invalid]:
         yield Invalid(*found)
 
 
+def columns() -> Iterator[Invalid]:
+    for found in column_vectors.invalid():
+        yield Invalid(*found)
+
+
 def vectors() -> Iterator[Invalid]:
-    for group in (headers, records, spans, made_spans, tables, payloads, frames, streams, chunks, indexes, trailers):
+    for group in (
+        headers,
+        records,
+        spans,
+        made_spans,
+        tables,
+        payloads,
+        columns,
+        frames,
+        streams,
+        chunks,
+        indexes,
+        trailers,
+    ):
         yield from group()

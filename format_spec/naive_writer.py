@@ -127,9 +127,9 @@ def written_choice(choice: Sequence[int], tables: int) -> bytes:
     return bits_to_bytes("".join(low_first(k, c) for k in choice))
 
 
-def written_numbers(numbers: Sequence[int], middle: int | None = None, low: int = 0) -> bytes:
-    """Numbers of rows or columns; the first is in the middle unless another is named."""
-    middle, bits = numbers[0] if middle is None else middle, ""
+def written_numbers(numbers: Sequence[int], low: int = 0) -> bytes:
+    """Numbers of rows or columns; the first is in the middle."""
+    middle, bits = numbers[0], ""
     for number in numbers:
         d = number - middle
         u = 2 * d - 1 if d > 0 else -2 * d
@@ -137,16 +137,16 @@ def written_numbers(numbers: Sequence[int], middle: int | None = None, low: int 
     return bytes((middle, low)) + bits_to_bytes(bits)
 
 
-def written_columns(columns: Sequence[int]) -> bytes:
-    return varint(len(columns)) + (written_numbers(columns) if len(columns) > 1 else b"")
+def written_columns(columns: Sequence[int], low: int = 0) -> bytes:
+    return varint(len(columns)) + (written_numbers(columns, low) if len(columns) > 1 else b"")
 
 
 def rans(
     tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int], many: int = 64,
-    columns: Sequence[int] | None = None,
+    columns: Sequence[int] | None = None, low: int = 0,
 ) -> bytes:  # fmt: skip
     """``many``: the lanes of a plane that may have 64 or 128. With the numbers of ``columns`` it is stage 7, and
-    ``choice`` has those of the rows.
+    ``choice`` has those of the rows, written with ``low`` low bits.
     """
     n = sum(map(len, tiles))
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
@@ -169,7 +169,7 @@ def rans(
     if columns is None:
         out += written_choice(choice, len(tables))
     elif len(tables) > 1:
-        out += written_numbers(choice)
+        out += written_numbers(choice, low)
     return (
         out
         + b"".join(x.to_bytes(4, "little") for x in states)
@@ -213,7 +213,7 @@ def zstd(data: bytes, **options: Any) -> bytes:
 @dataclass
 class Plane:
     """``tables``: of which stage; each as a Table, or as one and the bytes that are written for it. ``columns`` are
-    written for stage 7.
+    written for stage 7, numbers with ``low`` low bits.
     """
 
     shift: int
@@ -221,12 +221,13 @@ class Plane:
     stage: int = 0
     tables: list[Table | tuple[Table, bytes]] = field(default_factory=list)
     columns: list[int] = field(default_factory=lambda: [64])
+    low: int = 0
 
     def written(self) -> bytes:
         size = {1: 0, 2: 1, 4: 2, 8: 3}[self.bits]
         out = bytes((self.shift | size << 6, len(self.tables) | self.stage << 5))
         out += b"".join(t[1] if isinstance(t, tuple) else written_table(self.stage, t) for t in self.tables)
-        return out + written_columns(self.columns) if self.stage == 7 else out
+        return out + written_columns(self.columns, self.low) if self.stage == 7 else out
 
     def known(self) -> list[Table]:
         return [t[0] if isinstance(t, tuple) else t for t in self.tables]
@@ -333,7 +334,7 @@ def staged(
         tables = plane.known()
         choice = choice or [k % len(tables) for k in range(len(tiles))]
         if stage == 7:
-            return b"\7" + rans(tiles, tables, choice, columns=plane.columns)
+            return b"\7" + rans(tiles, tables, choice, columns=plane.columns, low=plane.low)
         return bytes((stage,)) + (rans if stage == 2 else huffman)(tiles, tables, choice)
     return bytes((stage,)) + data
 

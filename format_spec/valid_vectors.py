@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import column_vectors
 import made_vectors
 import naive_writer as w
 import numpy as np
@@ -904,6 +905,20 @@ def made_by_hand() -> Iterator[Valid]:
         yield Valid(*found)
 
 
+def columns_by_hand() -> Iterator[Valid]:
+    for found in column_vectors.valid():
+        yield Valid(*found)
+
+
+def columns_by_codec() -> Iterator[Valid]:
+    rng = np.random.default_rng(45)
+    scales = np.exp(rng.normal(0, 0.5, (96, 1)) + rng.normal(0, 0.4, (1, 256)))
+    whole = np.round(rng.normal(0, 6, (96, 256)) * scales).clip(-127, 127).astype(np.int8)
+    yield array("columns-i8", "I8 whose rows and columns differ in scale", whole.tobytes(), "I8", (96, 256))
+    above = (whole.view(np.uint8) ^ 0x80).tobytes()
+    yield array("columns-u8", "the same as U8 around 128", above, "U8", (96, 256))
+
+
 def made_by_codec() -> Iterator[Valid]:
     rng = np.random.default_rng(44)
     whole = np.round(rng.normal(0, 20, 6000)).clip(-127, 127).astype(np.float32)
@@ -950,6 +965,8 @@ def vectors() -> Iterator[Valid]:
         zstd_by_hand,
         containers_by_hand,
         lzma_by_codec,
+        columns_by_hand,
+        columns_by_codec,
         made_by_hand,
         made_by_codec,
     ):

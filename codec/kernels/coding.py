@@ -19,8 +19,9 @@ from codec.kernels.tables import INNER, pack_choice
 
 #: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
 #: the largest byte they code, the bytes they take in the span record if they are for this chunk alone; which weights
-#: describe a tile (-1 - b: distances from byte b); where the limits of its groups begin and how many there are; the number of the first group, and for
-#: stage 7 where the numbers of columns begin and how many there are; whether zstd is to be tried.
+#: describe a tile (-1 - b: distances from byte b); where the limits of its groups begin and how many there are; the
+#: number of the first group, and for stage 7 where the numbers of columns begin and how many there are; whether zstd is
+#: to be tried.
 WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, LEAST, BESIDE_AT, BESIDE, ZSTD, COLUMNS = range(14)
 #: Limits of one plane, at most.
 LIMITS_MAX: Final = 80
@@ -140,11 +141,11 @@ def encode(  # type: ignore[no-untyped-def]
     at, which is coded and for which zstd is to be tried, or the number of planes.
 
     planes int64[n, COLUMNS]; elements of the chunk, and of a tile; drops uint8[tiles] or empty; plane k is
-    pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64, beside uint8: of all planes; weights
-    int64[4, 256], of which the first are the bytes themselves; out uint8 with room for what is stored and 2 bytes for each plane; choice uint8 and sums int64 with
-    room for each tile; work uint8[>= 2 * the largest plane + 64]; numbers int64[NUMBERS]; report int64[n, 2] gets
-    each plane's stage and the bytes of its payload; known int64: the addresses of the rANS and the Huffman encoder,
-    and that of codec.kernels.columns where there is a plane of stage 7.
+    pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64, beside uint8: of all planes;
+    weights int64[4, 256], of which the first are the bytes themselves; out uint8 with room for what is stored and 2
+    bytes for each plane; choice uint8 and sums int64 with room for each tile; work uint8[>= 2 * the largest plane +
+    64]; numbers int64[NUMBERS]; report int64[n, 2] gets each plane's stage and the bytes of its payload; known int64:
+    the addresses of the encoders of stages 2, 3 and 7.
     """
     for k in range(p, planes.shape[0]):
         plan, piece = planes[k], pieces[starts[k] : starts[k + 1]]
@@ -198,8 +199,8 @@ def address() -> int:
 
     int64 f(p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, beside,
     names, out, room, at, choice, sums, work, numbers, report, known), each an int64. ``dropped`` is the size of
-    ``drops``, ``size`` that of ``pieces``, ``names`` that of ``beside``, ``room`` that of ``out``; the limits of plane k
-    begin at LIMITS_MAX * k or before.
+    ``drops``, ``size`` that of ``pieces``, ``names`` that of ``beside``, ``room`` that of ``out``; the limits of
+    plane k begin at LIMITS_MAX * k or before.
     """
     i64 = types.int64
     signature = i64(
@@ -215,8 +216,9 @@ def address() -> int:
         return encode(
             p, carray(planes, (count, COLUMNS)), elements, tile, carray(drops, dropped), carray(pieces, size),
             carray(starts, count + 1), carray(encoder, count * 16 * 256), carray(limits, count * LIMITS_MAX),
-            carray(weights, (4, 256)), carray(beside, names), carray(out, room), at, carray(choice, tiles), carray(sums, tiles),
-            carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)), carray(known, 3),
+            carray(weights, (4, 256)), carray(beside, names), carray(out, room), at, carray(choice, tiles),
+            carray(sums, tiles), carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)),
+            carray(known, 3),
         )  # fmt: skip
 
     return address_of(encode_at, signature)

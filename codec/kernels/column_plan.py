@@ -72,8 +72,8 @@ def _numbers_bits(levels, unit):  # type: ignore[no-untyped-def]
 
 @njit(**INNER)
 def _trim(work, scale, spare):  # type: ignore[no-untyped-def]
-    """Merge rows at either end of work (int64[count, 256]) into their neighbours, while that saves bits or there are too
-    many tables. Returns how many at the low end and at the high end: the sums are in the rows that are left.
+    """Merge rows at either end of work (int64[count, 256]) into their neighbours, while that saves bits or there are
+    too many tables. Returns how many at the low end and at the high end: the sums are in the rows that are left.
     """
     count = work.shape[0]
     cost = np.zeros(CLASSES, np.int64)
@@ -208,14 +208,14 @@ def _limit(level, size, linear, most):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def number(
+def number(  # type: ignore[no-untyped-def]
     x, tile, step, whole, apart, weights, middle, linear, kinds, sums, rows, columns, beside, counts, limits, results
-):  # type: ignore[no-untyped-def]
+):
     """Choose the numbers of rows and columns. Returns 0, or -1 if columns, or rows that differ, do not pay.
 
     x uint8: whole tiles of ``tile`` bytes (only the last of all may be shorter), every ``step``-th of the plane, which
-    stand for as many; whole uint8: as x, every ``apart``-th, for the columns; weights int64[256], below 256: with ``linear`` (see ``_level``) any, else the distances from
-    the byte ``middle``; ``kinds``: bytes that occur.
+    stand for as many; whole uint8: as x, every ``apart``-th, for the columns; weights int64[256], below 256: with
+    ``linear`` (see ``_level``) any, else the distances from the byte ``middle``; ``kinds``: bytes that occur.
     sums uint32[period], rows int64[tiles], columns int64[period] are worked in; beside uint8[period] gets the columns'
     numbers; counts int64[CLASSES + 1, 256] gets in its first rows the counts for each table; limits int64[LIMITS_MAX]:
     those between rows by the sum of their weights; results int64[RESULTS].

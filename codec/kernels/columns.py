@@ -45,8 +45,8 @@ ZERO: Final = 64
 
 
 def _look_up(v: Lanes, gather: bool, table: Any, places: Any, room: Any) -> Callable[[], Any]:
-    """Entries of a table (of 32 bits) at the places that each lane names. Scalar loads put them into ``room``, from where
-    they had better not be taken at once.
+    """Entries of a table (of 32 bits) at the places that each lane names. Scalar loads put them into ``room``,
+    from where they had better not be taken at once.
     """
     b, w = v.b, v.w
     if gather:

@@ -52,9 +52,9 @@ class Sample:
     ``tile`` and ``elements`` count elements. ``runs`` gives contiguous bytes of each plane, of ``run`` elements;
     ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
     the last plane, 0 if it has no symbols. ``absent`` gives, for planes of whole bytes that were not looked at whole, a
-    row for each of them: which bytes occur nowhere in it. ``floats``: the bytes are floats all the same. ``periods``: how many columns a
-    row may have, for stage 7; none where it can't be. ``plane``: all of the only plane, if elements are bytes.
-    ``chunks``: how many the span has.
+    row for each of them: which bytes occur nowhere in it. ``floats``: the bytes are floats all the same.
+    ``periods``: how many columns a row may have, for stage 7; none where it can't be. ``plane``: all of the only plane,
+    if elements are bytes. ``chunks``: how many the span has.
     """
 
     data: Bytes
@@ -144,20 +144,19 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
             part = s.data[start : start + size]
             lacks = None if absent is None else absent[p]
             look = Look(part, s.tile, s.scale, s.periods, lacks, counts.sum(axis=0), s.plane, s.chunks)
-            taken = _bits(counts, found, s.scale, tiles)
-            lanes = 128 if found.top < 128 else 64
-            taken += s.chunks * 8 * LANE_BYTES * lanes << _POINT
+            taken = _bits(counts, found, s.scale, tiles, s.chunks)
             found, groups = plan_columns(look, way, taken) or (found, groups)
         start += size
         out.append(PlanePlan(found, groups, zstd, field, lzma))
     return out
 
 
-def _bits(counts: NDArray[np.int64], tables: Any, scale: int, tiles: int) -> int:
+def _bits(counts: NDArray[np.int64], tables: Any, scale: int, tiles: int, chunks: int) -> int:
     """Bits (times 2^POINT) that a plane takes by tables that were fitted to these counts, 1 in ``scale``."""
     frequencies = (tables.encoder.reshape(-1, 256) & 4095).astype(np.int64)
     total = scale * int(columns_kernel.coded_bits(counts, frequencies)) // (1 if scale == 1 else 64)
-    return total + (8 * len(tables.raw) + scale * tiles * bits_for(tables.count) << _POINT)
+    lanes = chunks * LANE_BYTES * (128 if tables.top < 128 else 64)
+    return total + (8 * (len(tables.raw) + lanes) + scale * tiles * bits_for(tables.count) << _POINT)
 
 
 def _zstd_level(run: Bytes, whole: bool, level: Level, order0: int, size: int, field: str) -> int:
