@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
 from codec.kernels import chunks as kernel
-from codec.kernels import heads, huffman, payloads, permute, planes, rans, xxh3
+from codec.kernels import columns, heads, huffman, payloads, permute, planes, rans, xxh3
 from codec.memory import kept
 from codec.stages.geometry import Bytes, view
 
@@ -30,8 +30,8 @@ class _Addresses:
         if self.array is None:
             with self._lock:
                 if self.array is None:
-                    found = [rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address()]
-                    self.array = np.array(found, np.int64)
+                    found = (rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address())
+                    self.array = np.array((*found, columns.decode_address()), np.int64)
         return self.array
 
     def add(self, layout: int, width: int) -> None:
@@ -134,7 +134,7 @@ def compile_driver() -> None:
     room, none = _room(), np.zeros((0, 5), np.int64)
     kernel.decode(
         view(b""), none, 0, True, room.state, room.tables, room.full, np.zeros(0, np.uint8), room.scratch, room.small,
-        room.numbers, np.zeros(4, np.int64), _ZEROS, room.why,
+        room.numbers, np.zeros(5, np.int64), _ZEROS, room.why,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from codec.kernels.heads import (
     IN_REGISTERS,
     LAYOUT,
     LENGTH,
+    PERIOD,
     PLANES,
     ROW,
     SHIFT,
@@ -44,7 +45,7 @@ from codec.kernels.heads import (
     varint,
 )
 from codec.kernels.native import call, move
-from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, ended, huffman, pair, rans, run
+from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, by_columns, ended, huffman, pair, rans, run
 from codec.kernels.tables import INNER
 
 #: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
@@ -70,8 +71,8 @@ AT, END, FIRST, STOP, NUMBER = range(5)
 
 @njit(**INNER)
 def _address(known, layout, width):  # type: ignore[no-untyped-def]
-    """The address of a merge among known[4:]: layout, width, address, layout, ...; 0 if it is not there."""
-    for k in range(4, known.size - 2, 3):
+    """The address of a merge among known[5:]: layout, width, address, layout, ...; 0 if it is not there."""
+    for k in range(5, known.size - 2, 3):
         if known[k] == layout and known[k + 1] == width:
             return known[k + 2]
     return 0
@@ -193,7 +194,7 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
                 return DECLINED
             room[used : used + need] = data[at]
             at += 1
-        elif stage == 2 or stage == 3:
+        elif stage == 2 or stage == 3 or stage == 7:
             if state[place + TABLES] == 0 or state[place + STAGE] != stage:
                 return DECLINED
             mine = tables[state[place + ROW] * TABLE_WORDS :]
@@ -205,6 +206,11 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
                 at = rans(
                     data, at, end, need, full, kept, count, mine, held, spelled, choice, target, known, numbers, ahead,
                     step, p == planes - 1,
+                )  # fmt: skip
+            elif stage == 7:
+                period = state[place + PERIOD]
+                at = by_columns(
+                    data, at, end, need, full, kept, count, mine, period, choice, target, known, numbers
                 )  # fmt: skip
             else:
                 at = huffman(data, at, end, need, full, kept, count, mine, choice, target, known, numbers, ahead, step)
@@ -294,9 +300,9 @@ def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, smal
     int64[k, STATE] and tables uint64[k, MOST_TABLES * TABLE_WORDS]: for chunk records k is 1 and they are as
     ``read_span`` left them, else k is 2 and they are worked in. spelled uint64[FULL_WORDS]; out uint8; scratch uint8[2,
     SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS] are worked in; known int64: the addresses of the
-    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, then (layout, width,
-    address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, ``why`` goes on with the layout and
-    width that are missing.
+    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, the decoder of stage
+    7, then (layout, width, address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, ``why`` goes
+    on with the layout and width that are missing.
 
     There are two of everything since a chunk may wait with its last plane for the next one, so that the two are decoded
     side by side.

@@ -102,7 +102,8 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
         counts = (counts * times + 1) * seen
     tables = columns.fit_tables(counts, max(1, look.step // times), beside)
     total = look.step * int(kernel.coded_bits(counts, tables.frequencies)) // times
-    total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * 32) << _POINT
+    lanes = columns.lanes_for(data.size * look.step // look.chunks)
+    total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * lanes) << _POINT
     groups = Groups(way if linear else -1 - middle, between, least)
     return (tables, groups) if total < bits - bits // _GAIN else None
 

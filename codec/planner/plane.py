@@ -155,8 +155,10 @@ def _bits(counts: NDArray[np.int64], tables: Any, scale: int, tiles: int, chunks
     """Bits (times 2^POINT) that a plane takes by tables that were fitted to these counts, 1 in ``scale``."""
     frequencies = (tables.encoder.reshape(-1, 256) & 4095).astype(np.int64)
     total = scale * int(columns_kernel.coded_bits(counts, frequencies)) // (1 if scale == 1 else 64)
-    lanes = chunks * LANE_BYTES * (128 if tables.top < 128 else 64)
-    return total + (8 * (len(tables.raw) + lanes) + scale * tiles * bits_for(tables.count) << _POINT)
+    size = int(counts.sum()) * scale // (1 if scale == 1 else 64) // chunks
+    lanes = 128 if tables.top < 128 and size >= rans.WRITTEN else rans.lanes_for(size)
+    choices = scale * tiles * bits_for(tables.count)
+    return total + (8 * (len(tables.raw) + chunks * LANE_BYTES * lanes) + choices << _POINT)
 
 
 def _zstd_level(run: Bytes, whole: bool, level: Level, order0: int, size: int, field: str) -> int:
