@@ -299,22 +299,50 @@ def rows_numbers(x, tile, weights, middle, linear, limits, least, sums, row):  #
     return numbers_size(row, shape >> 3, shape & 7)
 
 
+@njit(**INNER)
+def _beyond(x, middle, most):  # type: ignore[no-untyped-def]
+    """Whether a byte is further from ``middle`` (uint8), round the circle, than ``most`` (uint8) of its place."""
+    found = np.uint8(0)
+    for i in range(x.size):
+        d = np.uint8(x[i] - middle)
+        found |= np.uint8(min(d, np.uint8(-d)) > most[i])
+    return found != 0
+
+
 @njit(nogil=True, cache=True)
-def present(x, tile, row, beside, seen):  # type: ignore[no-untyped-def]
-    """Mark in seen (uint8[tables, 256], zeros) which bytes each table has to code, of rows and columns so numbered."""
+def present(x, tile, row, beside, middle, linear, seen, most):  # type: ignore[no-untyped-def]
+    """Mark in seen (uint8[tables, 256]) which bytes each table has to code, of rows and columns so numbered.
+
+    Those that are marked already, since a sample has them, are mostly the ones near ``middle``: unless ``linear``, a
+    row of columns is only looked at byte by byte if one lies beyond those. most uint8[period] is worked in.
+    """
     period, last = beside.size, np.int64(seen.shape[0] - 1)
-    size, flat = min(tile, period), seen.reshape(seen.size)
-    at_table = np.empty(size, np.int64)
-    for t in range(row.size):
-        mine, own, at = x[t * tile : min(t * tile + tile, x.size)], np.int64(row[t]) - 64, t * tile % period
-        if period < tile:
-            at = 0
-        for j in range(size):
-            at_table[j] = min(max(own + np.int64(beside[at + j]), np.int64(0)), last) << 8
-        for start in range(0, mine.size, size):
-            part = mine[start : min(start + size, mine.size)]
-            for i in range(part.size):
-                flat[at_table[i] | np.int64(part[i])] = 1
+    size, flat, zero = min(tile, period), seen.reshape(seen.size), np.uint8(middle)
+    near = np.zeros(seen.shape[0], np.uint8)  # up to this distance every byte is marked
+    for k in range(seen.shape[0]):
+        d = np.int64(0)
+        while d < 128 and seen[k, (middle + d) & 255] and seen[k, (middle - d) & 255]:
+            d += 1
+        near[k] = max(d - 1, 0)
+        if d == 0:
+            seen[k, middle] = 1
+    for number in range(row.min(), np.int64(row.max()) + 1):
+        known = False
+        for t in range(row.size):
+            if row[t] != number:
+                continue
+            if not known:
+                for j in range(period):
+                    most[j] = near[min(max(number + np.int64(beside[j]) - 64, 0), last)]
+                known = True
+            mine, at = x[t * tile : min(t * tile + tile, x.size)], t * tile % period if period > tile else 0
+            for start in range(0, mine.size, size):
+                part = mine[start : min(start + size, mine.size)]
+                if not linear and not _beyond(part, zero, most[at : at + part.size]):
+                    continue
+                for i in range(part.size):
+                    k = min(max(number + np.int64(beside[at + i]) - 64, np.int64(0)), last)
+                    flat[k << 8 | np.int64(part[i])] = 1
 
 
 @njit(nogil=True, cache=True)

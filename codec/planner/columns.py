@@ -94,8 +94,9 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
         if look.whole is not None:
             row = np.empty(-(-look.whole.size // look.tile), np.uint8)
             written = int(kernel.rows_numbers(look.whole, look.tile, *fixed[:-1], np.empty(row.size, np.int64), row))
-            seen[:] = 0
-            kernel.present(look.whole, look.tile, row, beside, seen)
+            seen[:] = counts > 0
+            most = np.empty(period, np.uint8)
+            kernel.present(look.whole, look.tile, row, beside, middle, linear, seen, most)
         elif look.absent is not None:
             seen[:, look.absent] = 0
         times = 64
