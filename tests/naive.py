@@ -19,10 +19,16 @@ def tiles_of(n: int, tile: int) -> list[range]:
 
 
 def rans_encode(
-    data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int
-) -> tuple[list[int], list[int]]:
-    """States for the decoder to start with, and words in the order it reads them."""
-    order = [(i, j % lanes, c) for r, c in zip(tiles_of(len(data), tile), choice, strict=True) for j, i in enumerate(r)]
+    data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int,
+    each: bool = False,
+) -> tuple[list[int], list[int]]:  # fmt: skip
+    """States for the decoder to start with, and words in the order it reads them.
+
+    ``choice``: the table of each tile, or of ``each`` element.
+    """
+    tiles = tiles_of(len(data), tile)
+    of = choice if each else [c for r, c in zip(tiles, choice, strict=True) for _ in r]
+    order = [(i, j % lanes, of[i]) for r in tiles for j, i in enumerate(r)]
     starts = [starts_of(f) for f in freqs]
     states, words = [65536] * lanes, []
     for i, lane, c in reversed(order):
