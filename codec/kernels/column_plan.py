@@ -333,7 +333,8 @@ def present(x, tile, row, beside, middle, linear, seen, most):  # type: ignore[n
                 continue
             if not known:
                 for j in range(period):
-                    most[j] = near[min(max(number + np.int64(beside[j]) - 64, 0), last)]
+                    k = min(max(number + np.int64(beside[j]) - 64, np.int64(0)), last)
+                    most[j] = near[k]
                 known = True
             mine, at = x[t * tile : min(t * tile + tile, x.size)], t * tile % period if period > tile else 0
             for start in range(0, mine.size, size):

@@ -60,43 +60,68 @@ def _room() -> _Room:
     return room
 
 
-def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups] | None:
-    """Tables and rows' numbers if they take less than ``bits`` (times 2^POINT); ``way``: of WEIGHTS, a hint.
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """What describes rows and columns: ``of`` each byte; ``way`` as in Groups; to an octave ``linear`` or, of 0, none.
 
-    The first of the periods whose columns differ is taken.
+    Without ``linear`` they are the distances from ``middle``.
     """
-    data, room = read_only(look.data), _room()
+
+    of: NDArray[np.int64]
+    way: int
+    middle: int
+    linear: int
+
+
+def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups] | None:
+    """Tables and rows' numbers if they take less than ``bits`` (times 2^POINT).
+
+    ``way``: of WEIGHTS, one to try, too.
+    """
     middle = _middle(look.counts)
-    weights, linear = WEIGHTS[way], _OCTAVE
-    if way != _FLOAT_WAY:
-        weights, linear = np.minimum((_BYTE - middle) & 255, (middle - _BYTE) & 255), 0
-    tiles, kinds = -(-data.size // look.tile), int(np.count_nonzero(look.counts))
-    rows = np.empty(tiles, np.int64)
+    ways = [_Weights(np.minimum((_BYTE - middle) & 255, (middle - _BYTE) & 255), -1 - middle, middle, 0)]
+    if way == _FLOAT_WAY:
+        ways.append(_Weights(WEIGHTS[way], way, middle, _OCTAVE))
+    best, found = bits - bits // _GAIN, None
+    for weights in ways:
+        tried = _plan(look, weights)
+        if tried is not None and tried[0] < best:
+            best, found = tried[0], tried[1:]
+    return found
+
+
+def _plan(look: Look, weights: _Weights) -> tuple[int, ColumnTables, Groups] | None:
+    """(bits, tables, rule for the rows' numbers). The first of the periods whose columns differ is taken."""
+    data, room = read_only(look.data), _room()
+    rows, kinds = np.empty(-(-data.size // look.tile), np.int64), int(np.count_nonzero(look.counts))
     whole, apart = (data, look.step) if look.whole is None else (look.whole, 1)
     for period in look.periods:
         beside = np.empty(period, np.uint8)
         status = kernel.number(
-            data, look.tile, look.step, whole, apart, weights, middle, linear, kinds, np.empty(period, np.uint32), rows,
-            np.empty(period, np.int64), beside, room.counts, room.limits, room.results,
+            data, look.tile, look.step, whole, apart, weights.of, weights.middle, weights.linear, kinds,
+            np.empty(period, np.uint32), rows, np.empty(period, np.int64), beside, room.counts, room.limits,
+            room.results,
         )  # fmt: skip
         if status == 0:
             break
     else:
         return None
     count, limits, least = room.results.tolist()
-    counts, between = room.counts[:count].copy(), room.limits[:limits].copy()
-    fixed = weights, middle, linear, between, least, rows
-    written = int(kernel.rows_numbers(data, look.tile, *fixed, np.empty(tiles, np.uint8))) * look.step
+    counts, rule = room.counts[:count].copy(), Groups(weights.way, room.limits[:limits].copy(), least)
+    row = np.empty(-(-whole.size // look.tile), np.uint8)
+    written = apart * int(
+        kernel.rows_numbers(
+            whole, look.tile, weights.of, weights.middle, weights.linear, rule.limits, least,
+            np.empty(row.size, np.int64), row,
+        )
+    )  # fmt: skip
     times = 1
     if look.step > 1:
         # what the sample lacks has to be coded, too: each byte that occurs gets a place in its table
         seen = np.ones((count, 256), np.uint8)
         if look.whole is not None:
-            row = np.empty(-(-look.whole.size // look.tile), np.uint8)
-            written = int(kernel.rows_numbers(look.whole, look.tile, *fixed[:-1], np.empty(row.size, np.int64), row))
-            seen[:] = counts > 0
-            most = np.empty(period, np.uint8)
-            kernel.present(look.whole, look.tile, row, beside, middle, linear, seen, most)
+            seen, most = (counts > 0).astype(np.uint8), np.empty(period, np.uint8)
+            kernel.present(whole, look.tile, row, beside, weights.middle, weights.linear, seen, most)
         elif look.absent is not None:
             seen[:, look.absent] = 0
         times = 64
@@ -105,8 +130,7 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
     total = look.step * int(kernel.coded_bits(counts, tables.frequencies)) // times
     lanes = columns.lanes_for(data.size * look.step // look.chunks)
     total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * lanes) << _POINT
-    groups = Groups(way if linear else -1 - middle, between, least)
-    return (tables, groups) if total < bits - bits // _GAIN else None
+    return total, tables, rule
 
 
 def _middle(counts: NDArray[np.int64]) -> int:
