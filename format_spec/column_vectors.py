@@ -16,7 +16,7 @@ def wide(count: int) -> Tables:
     for k in range(count):
         table = {s % 256: 16 for s in range(-2 - k, 3 + k)}
         table[0] += 4096 - sum(table.values())
-        out.append((table, w.rans_table(table, 256, 11, 254 - k, 258 + k)))
+        out.append((table, w.column_table(table, 256, 11, 254 - k, 258 + k)))
     return out
 
 

@@ -75,16 +75,33 @@ def difference(step: int) -> str:
 
 
 def rans_table(table: Table, filler: int, precision: int, first: int, last: int) -> bytes:
-    """``last`` and ``filler`` may pass 255: the range goes round."""
     bits = low_first(first, 8) + low_first(last - first, 8) + low_first(filler - first, 8) + low_first(precision, 4)
     before = 1
     for s in range(first, last + 1):
         if s == filler:
             continue
-        f = table.get(s % 256, 0)
+        f = table.get(s, 0)
         b = f.bit_length()
         given = min(precision, max(0, b - 1))
         assert b == 0 or f >> (b - 1 - given) << (b - 1 - given) == f, "a frequency that the precision cannot say"
+        bits += difference(b - before)
+        bits += high_first((f >> (b - 1 - given)) - (1 << given), given) if b > 1 else ""
+        before = b
+    return bits_to_bytes(bits)
+
+
+def column_table(table: Table, filler: int, precision: int, first: int, last: int, mirrored: bool = False) -> bytes:
+    """``last`` and ``filler`` may pass 255: the range goes round. Mirrored: ``first`` is the middle and the filler."""
+    bits = low_first(first, 8) + low_first(last - first, 8) + low_first(precision, 4) + str(int(mirrored))
+    bits += "" if mirrored else low_first(filler - first, 8)
+    before = 1
+    for s in range(first, last + 1):
+        if s == filler:
+            continue
+        f = table.get(s % 256, 0)
+        assert not mirrored or f == table.get((2 * first - s) % 256, 0), "a table that is not mirrored"
+        b = f.bit_length()
+        given = min(precision, max(0, b - 1))
         bits += difference(b - before)
         bits += high_first((f >> (b - 1 - given)) - (1 << given), given) if b > 1 else ""
         before = b
@@ -104,6 +121,8 @@ def written_table(stage: int, table: Table) -> bytes:
     used = [s for s in table if table[s]]
     if stage == 3:
         return huffman_table(table, min(used), max(used))
+    if stage == 7:
+        return column_table(table, max(used, key=lambda s: table[s]), 11, min(used), max(used))
     return rans_table(table, max(used, key=lambda s: table[s]), 11, min(used), max(used))
 
 

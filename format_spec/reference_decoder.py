@@ -269,7 +269,7 @@ def read_plane(body: Cursor, before: list[Plane], bits_of_element: int, windowed
     check(count > 0 or stage == 0, f"no tables, but of stage {stage}")
     if count:
         known(stage, (2, 3, 7), "tables of stage")
-    tables = [huffman_table(body) if stage == 3 else rans_table(body, stage == 7) for _ in range(count)]
+    tables = [{2: rans_table, 3: huffman_table, 7: column_table}[stage](body) for _ in range(count)]
     columns = read_columns(body, count) if stage == 7 else [64]
     return Plane(shift, bits, stage, tables, columns)
 
@@ -496,11 +496,11 @@ def difference(bits: Bits) -> int:
     return (ones + 1) // 2 if ones % 2 else -ones // 2
 
 
-def rans_table(source: Cursor, goes_round: bool = False) -> tuple[list[int], list[int], list[int]]:
+def rans_table(source: Cursor) -> tuple[list[int], list[int], list[int]]:
     """The symbol that owns each slot; the frequency of each symbol; and its first slot."""
     bits = Bits(source)
     first, span, filler, precision = (bits.low_first(size) for size in (8, 8, 8, 4))
-    check(span >= 1 and (goes_round or first + span <= 255), "the range of a table")
+    check(span >= 1 and first + span <= 255, "the range of a table")
     check(filler <= span, "the filler of a table is outside its range")
     frequency = [0] * 256
     length = 1
@@ -511,11 +511,11 @@ def rans_table(source: Cursor, goes_round: bool = False) -> tuple[list[int], lis
         check(0 <= length <= 12, "the bit length of a frequency")
         if length > 0:
             given = min(precision, length - 1)
-            frequency[s % 256] = (1 << given | bits.high_first(given)) << length - 1 - given
+            frequency[s] = (1 << given | bits.high_first(given)) << length - 1 - given
     bits.pad()
     rest = 4096 - sum(frequency)
     check(1 <= rest <= 4095, f"a table leaves {rest} for its filler")
-    frequency[(first + filler) % 256] = rest
+    frequency[first + filler] = rest
     symbol = [s for s in range(256) for _ in range(frequency[s])]
     start = [sum(frequency[:s]) for s in range(256)]
     return symbol, frequency, start
@@ -648,6 +648,34 @@ def unlzma(stream: bytes, size: int) -> bytes:
 
 
 # ---- stages/7_columns.md ----------------------------------------------------------------------------------------
+
+
+def column_table(source: Cursor) -> tuple[list[int], list[int], list[int]]:
+    """As rans_table."""
+    bits = Bits(source)
+    first, span, precision, mirrored = (bits.low_first(size) for size in (8, 8, 4, 1))
+    filler = 0 if mirrored else bits.low_first(8)
+    check(1 <= span <= (127 if mirrored else 255), "the range of a table")
+    check(filler <= span, "the filler of a table is outside its range")
+    frequency = [0] * 256
+    length = 1
+    for k in range(span + 1):
+        if k == filler:
+            continue
+        length += difference(bits)
+        check(0 <= length <= 12, "the bit length of a frequency")
+        if length > 0:
+            given = min(precision, length - 1)
+            frequency[(first + k) % 256] = (1 << given | bits.high_first(given)) << length - 1 - given
+            if mirrored:
+                frequency[(first - k) % 256] = frequency[(first + k) % 256]
+    bits.pad()
+    rest = 4096 - sum(frequency)
+    check(1 <= rest <= 4095, f"a table leaves {rest} for its filler")
+    frequency[(first + filler) % 256] = rest
+    symbol = [s for s in range(256) for _ in range(frequency[s])]
+    start = [sum(frequency[:s]) for s in range(256)]
+    return symbol, frequency, start
 
 
 def read_numbers(source: Cursor, count: int) -> list[int]:

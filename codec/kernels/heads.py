@@ -16,7 +16,8 @@ from codec.kernels.numbers import read as read_numbers
 from codec.kernels.planes import VECTOR_CODES
 from codec.kernels.registers import SIZE as HELD
 from codec.kernels.registers import build
-from codec.kernels.tables import INNER, lay_out, read, read_from, read_lengths
+from codec.kernels.round_tables import read as read_round
+from codec.kernels.tables import INNER, lay_out, read, read_lengths
 
 #: Fields of a span's state.
 LENGTH: Final = 0
@@ -84,7 +85,7 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
     for k in range(count):
         out = tables[k * 2048 : k * 2048 + 2048]
         if stage != 3:
-            at = read_from(data, at, end, freq[0], np.int64(255 if stage == 2 else 510))
+            at = read(data, at, end, freq[0]) if stage == 2 else read_round(data, at, end, freq[0])
             if at < 0:
                 return -1
             lay_out(freq, out.view(np.uint32), encoder)

@@ -45,7 +45,7 @@ LOG2 = _log2_table()
 
 
 @njit(**INNER)
-def _length_of(x):  # type: ignore[no-untyped-def]
+def length_of(x):  # type: ignore[no-untyped-def]
     """Bits of an integer from 0 to 2^53: the exponent of the float."""
     return (np.float64(x).view(np.int64) >> 52) - 1022 if x > 0 else np.int64(0)
 
@@ -53,7 +53,7 @@ def _length_of(x):  # type: ignore[no-untyped-def]
 @njit(**INNER)
 def log2_of(x):  # type: ignore[no-untyped-def]
     """log2 of an integer from 1 to 2^53 with POINT fractional bits, off by less than 2^-10."""
-    shift = max(0, _length_of(x) - 12)
+    shift = max(0, length_of(x) - 12)
     return LOG2[x >> shift] + (shift << POINT)
 
 
@@ -116,7 +116,7 @@ def _write(freq, filler, precision, out, at):  # type: ignore[no-untyped-def]
         if s == filler:
             continue
         f = np.int64(freq[s])
-        length = _length_of(f)
+        length = length_of(f)
         step = length - before
         before = length
         ones = 2 * step - 1 if step > 0 else -2 * step
@@ -138,18 +138,15 @@ def _write(freq, filler, precision, out, at):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(**INNER)
-def read_from(src, at, end, freq, last):  # type: ignore[no-untyped-def]
-    """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt.
-
-    ``last``: that of the symbol at the end of its range, at most; symbols from 256 on go round to 0.
-    """
+@njit(nogil=True, cache=True)
+def read(src, at, end, freq):  # type: ignore[no-untyped-def]
+    """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt."""
     freq[:] = 0
     if end - at < 4:
         return -1
     first, span, filler = np.int64(src[at]), np.int64(src[at + 1]), np.int64(src[at + 2])
     precision = np.int64(src[at + 3]) & 15
-    if span < 1 or first + span > last or filler > span:
+    if span < 1 or first + span > 255 or filler > span:
         return -1
     bit, before, rest = at * 8 + 28, 1, 4096
     for s in range(first, first + span + 1):
@@ -171,22 +168,16 @@ def read_from(src, at, end, freq, last):  # type: ignore[no-untyped-def]
                 x = 2 * x + ((src[bit >> 3] >> (bit & 7)) & 1)
                 bit += 1
             x <<= before - 1 - kept
-        freq[s & 255] = x
+        freq[s] = x
         rest -= x
         if rest < 1:
             return -1
     if rest > 4095:
         return -1
-    freq[(first + filler) & 255] = rest
+    freq[first + filler] = rest
     if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
         return -1
     return (bit + 7) >> 3
-
-
-@njit(nogil=True, cache=True)
-def read(src, at, end, freq):  # type: ignore[no-untyped-def]
-    """Read one table of stage 2 from src[at:end) into freq (int64[256]); the offset behind it, or -1 if corrupt."""
-    return read_from(src, at, end, freq, np.int64(255))
 
 
 @njit(**INNER)
@@ -198,7 +189,7 @@ def _shares(counts, first, last, total, target, share):  # type: ignore[no-untyp
 
 
 @njit(**INNER)
-def _rounded(x, length, precision):  # type: ignore[no-untyped-def]
+def rounded(x, length, precision):  # type: ignore[no-untyped-def]
     """x, which has ``length`` bits, rounded to ``precision`` bits below the leading one."""
     cut = max(np.int64(0), length - 1 - precision)
     return (x + ((np.int64(1) << cut) >> 1)) >> cut << cut
@@ -237,8 +228,8 @@ def _fit(counts, scale, share, freq, out, at):  # type: ignore[no-untyped-def]
                     continue
                 length = np.int64(0)
                 if share[s] > 0:
-                    length = _length_of(share[s])
-                    f = _rounded(share[s], length, precision)
+                    length = length_of(share[s])
+                    f = rounded(share[s], length, precision)
                     length += f >> length
                     rest -= f
                     cost += counts[s] * ((12 << POINT) - LOG2[f])
@@ -258,7 +249,7 @@ def _fit(counts, scale, share, freq, out, at):  # type: ignore[no-untyped-def]
     rest = np.int64(4096)
     for s in range(first, last + 1):
         if s != filler and share[s] > 0:
-            freq[s] = _rounded(share[s], _length_of(share[s]), chosen)
+            freq[s] = rounded(share[s], length_of(share[s]), chosen)
             rest -= freq[s]
     freq[filler] = rest
     return _write(freq, filler, chosen, out, at)
@@ -332,51 +323,6 @@ def read_all(src, at, end, freq):  # type: ignore[no-untyped-def]
         if at < 0:
             return -1
     return at
-
-
-@njit(nogil=True, cache=True)
-def read_round(src, at, end, freq):  # type: ignore[no-untyped-def]
-    """As ``read_all``, of stage 7: ranges go round."""
-    for k in range(freq.shape[0]):
-        at = read_from(src, at, end, freq[k], np.int64(510))
-        if at < 0:
-            return -1
-    return at
-
-
-@njit(**INNER)
-def _round(counts, turned):  # type: ignore[no-untyped-def]
-    """turned[s] = counts[s + start mod 256], which begin and end with the longest run of zeros; start is returned."""
-    run, best, start = 0, 0, np.int64(0)
-    for i in range(512):
-        if counts[i & 255] == 0:
-            run += 1
-            if run > best:
-                best, start = run, np.int64((i + 1) & 255)
-        else:
-            run = 0
-    for s in range(256):
-        turned[s] = counts[(s + start) & 255]
-    return start
-
-
-@njit(nogil=True, cache=True)
-def fit_round(counts, scale, freq, raw):  # type: ignore[no-untyped-def]
-    """As ``fit_all``, of stage 7: each table's range goes round where that makes it shorter.
-
-    counts int64[rows, 256], see ``at_least_two``; freq int64[rows, 256] gets the frequencies; raw
-    uint8[rows * RAW_MAX]. Returns the bytes written.
-    """
-    share, turned, found = np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
-    after = np.int64(0)
-    for k in range(counts.shape[0]):
-        at_least_two(counts[k])
-        start, at = _round(counts[k], turned), after
-        after = _fit(turned, scale, share, found, raw, at)
-        raw[at] = (np.int64(raw[at]) + start) & 255
-        for s in range(256):
-            freq[k, (s + start) & 255] = found[s]
-    return after
 
 
 @njit(nogil=True, cache=True)

@@ -126,7 +126,7 @@ def _plan(look: Look, weights: _Weights) -> tuple[int, ColumnTables, Groups] | N
             seen[:, look.absent] = 0
         times = 64
         counts = (counts * times + 1) * seen
-    tables = columns.fit_tables(counts, max(1, look.step // times), beside)
+    tables = columns.fit_tables(counts, max(1, look.step // times), beside, weights.middle)
     total = look.step * int(kernel.coded_bits(counts, tables.frequencies)) // times
     lanes = columns.lanes_for(data.size * look.step // look.chunks)
     total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * lanes) << _POINT

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.kernels import columns as kernel
-from codec.kernels import numbers
+from codec.kernels import numbers, round_tables
 from codec.kernels import tables as table_kernel
 from codec.kernels.native import invoke, place
 from codec.limits import COLUMNS_MAX
@@ -49,7 +49,7 @@ class ColumnTables:
 def read_tables(c: Cursor, count: int) -> ColumnTables:
     """Tables from a span record. Raises CorruptFileError."""
     frequencies, start = np.empty((count, 256), np.int64), c.at
-    after = int(table_kernel.read_round(view(c.data), start, c.end, frequencies))
+    after = int(round_tables.read_all(view(c.data), start, c.end, frequencies))
     if after < 0:
         raise c.bad("frequency table is corrupt")
     c.skip(after - start)
@@ -68,11 +68,17 @@ def laid_out(raw: bytes, frequencies: NDArray[np.int64], columns: Bytes) -> Colu
     return ColumnTables(raw, count, frequencies, decoder, encoder, columns)
 
 
-def fit_tables(counts: NDArray[np.int64], scale: int, columns: Bytes | None = None) -> ColumnTables:
-    """Tables for counts (int64[count, 256]), which are a sample of 1 in ``scale``; the numbers of ``columns``."""
+def fit_tables(
+    counts: NDArray[np.int64], scale: int, columns: Bytes | None = None, middle: int | None = None
+) -> ColumnTables:
+    """Tables for counts (int64[count, 256]), which are a sample of 1 in ``scale``; the numbers of ``columns``.
+
+    Those that are nearly so are mirrored round the byte ``middle`` (None: the commonest).
+    """
+    middle = int(counts.sum(axis=0).argmax()) if middle is None else middle
     counts = counts.copy()
     frequencies, raw = np.empty(counts.shape, np.int64), np.zeros(len(counts) * table_kernel.RAW_MAX, np.uint8)
-    after = int(table_kernel.fit_round(counts, scale, frequencies, raw))
+    after = int(round_tables.fit(counts, middle, scale, frequencies, raw))
     columns = np.full(1, ZERO, np.uint8) if columns is None else columns
     written = raw[:after].tobytes() + varint(columns.size) + (b"" if columns.size == 1 else write_numbers(columns))
     return laid_out(written, frequencies, columns)
