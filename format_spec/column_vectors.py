@@ -53,6 +53,16 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
         "one table, whose range goes round",
         *file(span(small(50, 2), wide(1), [64], [9] * 5, 10)),
     )
+    for span_of in (1, 5, 127):
+        table = {s % 256: 4 for s in range(-span_of, span_of + 1)}
+        table[0] = 4096 - 8 * span_of
+        tables: Tables = [(table, w.column_table(table, 0, 2, 0, span_of, mirrored=True))]
+        shows = f"a table mirrored round 0, to {span_of} on either side"
+        yield f"columns-mirrored-{span_of}", shows, *file(span(small(50, min(span_of, 9)), tables, [64], [9] * 5, 10))
+    table = {250 + k: 512 for k in range(-3, 4)} | {250: 1024}
+    tables = [(table, w.column_table(table, 250, 11, 250, 253, mirrored=True))]
+    data = [247, 250, 253, 250, 249, 251, 250, 250, 248, 252]
+    yield "columns-mirrored-250", "a table mirrored round 250", *file(span(data, tables, [64], [9], 10))
     rows = [64, 65, 66, 63, 67, 64]
     for name, shows, columns, tile, count in (
         ("none", "one column", [64], 10, 60),
@@ -146,17 +156,28 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     yield "columns-byte-behind", "a byte behind the stream", one(behind=b"\0"), corrupt
     yield "columns-4-bits", "a plane of 4 bits", one(place=0x80), corrupt
     yield "columns-drops", "drops in the span", one(layout="20 0c 18 01"), corrupt
-    yield "columns-tables-of-2", "a table of stage 2 whose range goes round", one(b"", of=2), corrupt
+    yield "columns-tables-of-2", "tables of stage 7 that are said to be of stage 2", one(b"", of=2), corrupt
     yield "columns-stage-2", "stage 2 by tables of stage 7", one(stage=2), corrupt
     layout = varint(24) + bytes.fromhex("02 00 08 08 01 c0 e4")
     raw = b"".join(t[1] for t in wide(4) if isinstance(t, tuple)) + w.written_columns([64] * 16)
     parts = [DATA[k : k + 8] for k in range(0, 24, 8)]
     chunks = [varint(k) + w.hash64(part) + b"\0" + part for k, part in enumerate(parts)]
     yield "columns-chunk", "chunks of 8 elements and 16 columns", w.weft([(24, [layout + raw, *chunks])], DATA), corrupt
-    a, span_bits = low_first(0, 8), low_first(255, 8)
-    table = f"{low_first(250, 8)} {span_bits} {low_first(255, 8)} 1000 {'0' * 255}"
-    empty = varint(8) + bytes.fromhex("02 00 08 08 01 c0 e1") + bits_to_bytes(table)
-    yield "columns-cut", "the record ends within a table", w.weft([(8, [empty[:14]])], DATA[:8]), corrupt
-    short = bits_to_bytes(f"{a} {low_first(0, 8)} {a} 0000 0")
-    body = varint(8) + bytes.fromhex("02 00 08 08 01 c0 e1") + short
-    yield "columns-one-symbol", "a table of one symbol", w.weft([(8, [body + bytes(32)])], DATA[:8]), corrupt
+
+    def table(bits: str) -> bytes:
+        body = varint(8) + bytes.fromhex("02 00 08 08 01 c0 e1") + bits_to_bytes(bits)
+        return w.weft([(8, [body + b"\1" + bytes(32)])], DATA[:8])
+
+    head, most = low_first(250, 8), low_first(1, 8)
+    for name, breaks, bits in (
+        ("one-symbol", "a range of one symbol", f"{head} {low_first(0, 8)} 0000 0 {low_first(0, 8)}"),
+        ("filler", "the filler is outside the range", f"{head} {most} 0000 0 {low_first(2, 8)} {'1' * 9}0 0"),
+        ("12-bits", "a frequency of 13 bits", f"{head} {most} 0000 0 {low_first(1, 8)} {'1' * 23}0"),
+        ("nothing-left", "4096 without the filler", f"{head} {low_first(2, 8)} 0000 0 {low_first(2, 8)} {'1' * 21}0 0"),
+        ("only-filler", "all frequencies but the filler's are 0", f"{head} {most} 0000 0 {low_first(1, 8)} 110"),
+        ("mirrored-128", "mirrored, to 128 on either side", f"{head} {low_first(128, 8)} 0000 1 {'0' * 128}"),
+        ("mirrored-one", "mirrored, but of one symbol", f"{head} {low_first(0, 8)} 0000 1"),
+        ("mirrored-sum", "mirrored, twice 2048", f"{head} {most} 0000 1 {'1' * 21}0"),
+        ("table-padding", "the bits behind a table are not 0", f"{head} {most} 0000 0 {low_first(1, 8)} {'1' * 21}0 1"),
+    ):
+        yield f"columns-{name}", f"table: {breaks}", table(bits), corrupt

@@ -259,6 +259,48 @@ def read_table(data: bytes) -> tuple[list[int], int] | None:
     return (freq, -(-src.at // 8)) if 1 <= freq[first + filler] <= 4095 and not src.rest() else None
 
 
+def write_column_table(
+    freq: Sequence[int], first: int, span: int, filler: int, precision: int, mirrored: bool
+) -> bytes:
+    """A frequency table of stage 7; ``filler`` as an offset, 0 if it is mirrored."""
+    bits = _low_first(first, 8) + _low_first(span, 8) + _low_first(precision, 4) + str(int(mirrored))
+    bits += "" if mirrored else _low_first(filler, 8)
+    before = 1
+    for k in range(span + 1):
+        if k != filler:
+            f = freq[(first + k) % 256]
+            b = f.bit_length()
+            bits += _difference(b - before) + format(f, "b")[1 : 1 + precision] * (b > 1)
+            before = b
+    return bytes_of(bits)
+
+
+def read_column_table(data: bytes) -> tuple[list[int], int] | None:
+    """(frequencies, bytes used) of the table of stage 7 at the front of ``data``; None if it is corrupt."""
+    src, freq = Bits(data), [0] * 256
+    try:
+        first, span, precision, mirrored = (src.low_first(n) for n in (8, 8, 4, 1))
+        filler = 0 if mirrored else src.low_first(8)
+        if not 1 <= span <= (127 if mirrored else 255) or filler > span:
+            return None
+        b = 1
+        for k in range(span + 1):
+            if k != filler:
+                b += src.difference()
+                if not 0 <= b <= 12:
+                    return None
+                kept = max(0, min(precision, b - 1))
+                f = ((1 << kept) + src.high_first(kept)) << (b - 1 - kept) if b else 0
+                freq[(first + k) % 256] = f
+                if mirrored:
+                    freq[(first - k) % 256] = f
+    except EOFError:
+        return None
+    rest = 4096 - sum(freq)
+    freq[(first + filler) % 256] += rest
+    return (freq, -(-src.at // 8)) if 1 <= rest <= 4095 and not src.rest() else None
+
+
 def write_lengths(lengths: Sequence[int]) -> bytes:
     """Code lengths (stages/3_huffman.md)."""
     used = [s for s, n in enumerate(lengths) if n]

@@ -178,12 +178,14 @@ def fit(counts, middle, scale, freq, raw):  # type: ignore[no-untyped-def]
 def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt."""
     freq[:] = 0
-    if end - at < 4:
+    if end - at < 3:
         return -1
     first, span, third = np.int64(src[at]), np.int64(src[at + 1]), np.int64(src[at + 2])
     precision, sides, filler = third & 15, 1 + (third >> 4 & 1), np.int64(0)
     bit, before, rest = at * 8 + _HEAD, np.int64(1), np.int64(4096)
     if sides == 1:
+        if end - at < 4:
+            return -1
         filler = third >> 5 | (np.int64(src[at + 3]) & 31) << 3
         bit += 8
     if span < 1 or filler > span or (sides == 2 and span > 127):
