@@ -14,6 +14,7 @@ from codec.container import records
 from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
+from codec.kernels import column_levels as levels
 from codec.kernels import column_plan as kernel
 from codec.planner.levels import level_of
 from codec.planner.span import plan_span
@@ -154,7 +155,7 @@ def test_numbers_are_in_range_whatever_the_bytes(seed: int, tiles: int, step: in
     assert 2 <= count <= 16 and many <= kernel.LIMITS_MAX
     assert (np.diff(limits[:many]) >= 0).all()
     rows = np.zeros(tiles, np.uint8)
-    kernel.rows_numbers(x, tile, weights, middle, 0, limits[:many], least, np.zeros(tiles, np.int64), rows)
+    levels.rows_numbers(x, tile, weights, middle, 0, limits[:many], least, np.zeros(tiles, np.int64), rows)
     assert rows.max() <= 127 and beside.max() <= 127
     wanted = np.zeros((count, 256), np.int64)
     seen = np.zeros((count, 256), np.uint8)
@@ -162,5 +163,5 @@ def test_numbers_are_in_range_whatever_the_bytes(seed: int, tiles: int, step: in
         number = int(rows[i // tile]) + int(beside[i % tile % period]) - 64
         wanted[min(max(number, 0), count - 1), byte] += 1
     assert (counts[:count] == wanted).all()
-    kernel.present(x, tile, rows, beside, middle, 0, seen, np.zeros(period, np.uint8))
+    levels.present(x, tile, rows, beside, middle, 0, seen, np.zeros(period, np.uint8))
     assert ((seen > 0) | (wanted == 0)).all()

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.kernels import column_levels as levels
 from codec.kernels import column_plan as kernel
 from codec.kernels import tables as table_kernel
 from codec.memory import kept
@@ -110,7 +111,7 @@ def _plan(look: Look, weights: _Weights) -> tuple[int, ColumnTables, Groups] | N
     counts, rule = room.counts[:count].copy(), Groups(weights.way, room.limits[:limits].copy(), least)
     row = np.empty(-(-whole.size // look.tile), np.uint8)
     written = apart * int(
-        kernel.rows_numbers(
+        levels.rows_numbers(
             whole, look.tile, weights.of, weights.middle, weights.linear, rule.limits, least,
             np.empty(row.size, np.int64), row,
         )
@@ -121,13 +122,13 @@ def _plan(look: Look, weights: _Weights) -> tuple[int, ColumnTables, Groups] | N
         seen = np.ones((count, 256), np.uint8)
         if look.whole is not None:
             seen, most = (counts > 0).astype(np.uint8), np.empty(period, np.uint8)
-            kernel.present(whole, look.tile, row, beside, weights.middle, weights.linear, seen, most)
+            levels.present(whole, look.tile, row, beside, weights.middle, weights.linear, seen, most)
         elif look.absent is not None:
             seen[:, look.absent] = 0
         times = 64
         counts = (counts * times + 1) * seen
     tables = columns.fit_tables(counts, max(1, look.step // times), beside, weights.middle)
-    total = look.step * int(kernel.coded_bits(counts, tables.frequencies)) // times
+    total = look.step * int(levels.coded_bits(counts, tables.frequencies)) // times
     lanes = columns.lanes_for(data.size * look.step // look.chunks)
     total += 8 * (len(tables.raw) + written + look.chunks * columns.LANE_BYTES * lanes) << _POINT
     return total, tables, rule

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.kernels import column_plan as columns_kernel
+from codec.kernels import column_levels
 from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
 from codec.kernels.native import invoke, place
@@ -154,7 +154,7 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
 def _bits(counts: NDArray[np.int64], tables: Any, scale: int, tiles: int, chunks: int) -> int:
     """Bits (times 2^POINT) that a plane takes by tables that were fitted to these counts, 1 in ``scale``."""
     frequencies = (tables.encoder.reshape(-1, 256) & 4095).astype(np.int64)
-    total = scale * int(columns_kernel.coded_bits(counts, frequencies)) // (1 if scale == 1 else 64)
+    total = scale * int(column_levels.coded_bits(counts, frequencies)) // (1 if scale == 1 else 64)
     size = int(counts.sum()) * scale // (1 if scale == 1 else 64) // chunks
     lanes = 128 if tables.top < 128 and size >= rans.WRITTEN else rans.lanes_for(size)
     choices = scale * tiles * bits_for(tables.count)
