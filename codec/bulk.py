@@ -31,13 +31,17 @@ class _Addresses:
             with self._lock:
                 if self.array is None:
                     found = (rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address())
-                    self.array = np.array((*found, columns.decode_address()), np.int64)
+                    self.array = np.array((*found, 0), np.int64)
         return self.array
 
     def add(self, layout: int, width: int) -> None:
-        """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0."""
+        """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0; -1: stage 7."""
         widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
         with self._lock:
+            if layout < 0:
+                self.array = self.get().copy()
+                self.array[4] = columns.decode_address()
+                return
             found = planes.merge_address(planes.code_of(widths), width)
             self.array = np.append(self.get(), np.array([layout, width, found], np.int64))
 

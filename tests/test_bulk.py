@@ -308,3 +308,19 @@ def test_from_many_threads() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(60)))
+
+
+def test_the_decoder_of_stage_7_is_compiled_when_it_is_first_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = bulk._Addresses()
+    monkeypatch.setattr(bulk, "_ADDRESSES", addresses)
+    rng = np.random.default_rng(5)
+    x = np.round(rng.normal(0, 9, (200, 300)) * 2.0 ** rng.normal(0, 0.7, (200, 300))[:, :1]).clip(-127, 127)
+    coded = encode_span(x.astype(np.int8).tobytes(), DTYPES["I8"], x.shape, level_of("default"))
+    out = np.zeros(x.size, np.uint8)
+    bf16 = made("bf16", "fast", 20, 304)
+    assert run_of([bf16]).decode() == []
+    assert addresses.get()[4] == 0
+    jobs = [(0, coded.stored.size, 0, out.size, -1)]
+    bulk.decode(coded.stored, jobs, out, None, lambda k: pytest.fail(f"record {k} went the careful way"))
+    assert out.tobytes() == x.astype(np.int8).tobytes()
+    assert addresses.get()[4] != 0

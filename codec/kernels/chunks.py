@@ -208,6 +208,9 @@ def _open(data, at, end, state, tables, spelled, out, begin, stop, last, scratch
                     step, p == planes - 1,
                 )  # fmt: skip
             elif stage == 7:
+                if known[4] == 0:
+                    was[_WANTED] = -1
+                    return UNKNOWN
                 period = state[place + PERIOD]
                 at = by_columns(
                     data, at, end, need, full, kept, count, mine, period, choice, target, known, numbers
@@ -300,9 +303,9 @@ def decode(data, jobs, start, framed, state, tables, spelled, out, scratch, smal
     int64[k, STATE] and tables uint64[k, MOST_TABLES * TABLE_WORDS]: for chunk records k is 1 and they are as
     ``read_span`` left them, else k is 2 and they are worked in. spelled uint64[FULL_WORDS]; out uint8; scratch uint8[2,
     SCRATCH], small uint8[2, 2 * MOST_TILES], numbers int64[2, NUMBERS] are worked in; known int64: the addresses of the
-    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, the decoder of stage
-    7, then (layout, width, address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN, ``why`` goes
-    on with the layout and width that are missing.
+    rANS decoder, the Huffman decoder, the rANS decoder with tables in registers (0: none), XXH3, the decoder of stage 7
+    (0: not yet), then (layout, width, address) of each merge that there is; zeros uint8[16384], all 0. For UNKNOWN,
+    ``why`` goes on with the layout and width of the merge that is missing; the layout is -1 for the decoder of stage 7.
 
     There are two of everything since a chunk may wait with its last plane for the next one, so that the two are decoded
     side by side.
