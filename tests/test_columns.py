@@ -85,6 +85,18 @@ def test_where_nothing_is_gained_it_is_left(x: np.ndarray, why: str) -> None:
     assert found is None or found.stage == RANS
 
 
+@pytest.mark.parametrize("shape", [(885, 1090), (600, 1500), (2000, 300), (64, 8192)])
+@pytest.mark.parametrize("scales", [(1.0, 0.0), (0.0, 1.0), (0.3, 0.3)])
+def test_it_is_never_larger(
+    shape: tuple[int, int], scales: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where tiles of several rows differ within, nor where the sample has few of them."""
+    x = matrix(shape, *scales, sigma=1)
+    size = bytes_of(x)
+    monkeypatch.setattr("codec.planner.plane.plan_columns", lambda *_: None)
+    assert size <= bytes_of(x)
+
+
 def test_level_fast_has_none() -> None:
     assert tables_of(matrix((300, 300), 0.4, 0.4), "fast").stage != COLUMNS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,8 @@ _GAIN: Final = 500
 #: Which of WEIGHTS are magnitudes of 8-bit floats: logarithms, of which 8 are an octave (with 3 mantissa bits).
 _FLOAT_WAY: Final = 3
 _OCTAVE: Final = 8
+#: Tables that are fitted to fewer tiles do not fit the others: then all are looked at.
+_TILES: Final = 512
 #: Smaller planes cannot pay for numbers and tables.
 LEAST: Final = 1024
 
@@ -79,6 +81,10 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
 
     ``way``: of WEIGHTS, one to try, too.
     """
+    if look.step > 1 and look.data.size < _TILES * look.tile:
+        if look.whole is None:
+            return None
+        look = replace(look, data=look.whole, step=1, absent=None)
     middle = _middle(look.counts)
     ways = [_Weights(np.minimum((_BYTE - middle) & 255, (middle - _BYTE) & 255), -1 - middle, middle, 0)]
     if way == _FLOAT_WAY:
