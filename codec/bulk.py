@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
 from codec.errors import CorruptFileError
-from codec.kernels import bodies, heads, huffman, made, payloads, permute, planes, rans, transforms, xxh3
+from codec.kernels import bodies, columns, heads, huffman, made, payloads, permute, planes, rans, transforms, xxh3
 from codec.kernels import chunks as kernel
 from codec.memory import kept
 from codec.stages import plain
@@ -36,16 +36,20 @@ class _Addresses:
         if self.array is None:
             with self._lock:
                 if self.array is None:
-                    found = [rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address()]
-                    self.array = np.array(found, np.int64)
+                    found = (rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address())
+                    self.array = np.array((*found, 0), np.int64)
         return self.array
 
     def add(self, layout: int, width: int) -> None:
         """Compile the merge of a layout as a span's state names it: one of planes.VECTOR_CODES, or 0. Below 0: what
-        makes spans by transform -layout, of elements of 2^width bytes.
+        makes spans by transform -layout, of elements of 2^width bytes; bodies.BY_COLUMNS: the decoder of stage 7.
         """
         widths = tuple(layout >> k & 15 for k in range(0, layout.bit_length(), 4))
         with self._lock:
+            if layout == bodies.BY_COLUMNS:
+                self.array = self.get().copy()
+                self.array[4] = columns.decode_address()
+                return
             if layout < 0:
                 found = transforms.make_address(-layout, width)
             else:
@@ -164,7 +168,7 @@ def compile_driver() -> None:
     room, none = _room(), np.zeros((0, 5), np.int64)
     kernel.decode(
         view(b""), none, True, room.state, room.tables, room.full, np.zeros(0, np.uint8), room.scratch, room.small,
-        room.numbers, np.zeros(4, np.int64), _ZEROS, room.spare, room.rooms, room.made, room.asked, _NO_FRAMES,
+        room.numbers, np.zeros(5, np.int64), _ZEROS, room.spare, room.rooms, room.made, room.asked, _NO_FRAMES,
         _NO_BYTES, np.zeros(0, np.int64), room.why,
     )  # fmt: skip
 

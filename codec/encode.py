@@ -14,7 +14,7 @@ from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DType
 from codec.kernels import coding as kernel
-from codec.kernels import huffman, rans
+from codec.kernels import columns, huffman, rans
 from codec.kernels.native import invoke, place
 from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, mixing, plan_span
@@ -24,6 +24,7 @@ from codec.planner.plane import PlanePlan
 from codec.planner.span import OPAQUE_SPAN, plan_mixed, room_for, split
 from codec.stages import layout, plain
 from codec.stages import mixing as mixing_stage
+from codec.stages.columns import COLUMNS
 from codec.stages.geometry import Bytes, view, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.mixing import Parameters
@@ -32,14 +33,17 @@ from codec.wire import varint
 _WEIGHTS: Final = np.stack(WEIGHTS)
 #: Stage 8 is so slow that it has to take so many thousandths of what the others take, at most.
 _WORTH: Final = 995
+_NONE: Final = np.zeros(0, np.uint8)
 _NO_LIMITS: Final = np.zeros(0, np.int64)
 _NO_ENTRIES: Final = np.zeros(0, np.uint32)
 
 
 @cache
-def _addresses(coded_by_huffman: bool) -> NDArray[np.int64]:
-    """Addresses of the rANS and the Huffman encoder; the one that is not needed is not compiled."""
-    found = (0, huffman.encode_address()) if coded_by_huffman else (rans.encode_address(), 0)
+def _addresses(coded_by_huffman: bool, by_columns: bool) -> NDArray[np.int64]:
+    """Addresses of the encoders of stages 2, 3 and 7; one that is not needed is not compiled."""
+    found = (0, huffman.encode_address(), 0)
+    if not coded_by_huffman:
+        found = (rans.encode_address(), 0, columns.encode_address() if by_columns else 0)
     return np.array(found, np.int64)
 
 
@@ -129,24 +133,30 @@ class _Coder:
     def _lay_out_tables(self) -> None:
         """What the plan says of each plane, as the kernel takes it."""
         self.table = np.zeros((len(self.layout.planes), kernel.COLUMNS), np.int64)
-        entries, limits, rows, at = [], [], 0, 0
-        # a span's tables are all of one stage: its level's
-        self.addresses = _addresses(any(p.tables is not None and p.tables.stage == HUFFMAN for p in self.layout.planes))
+        entries, limits, beside, rows, at = [], [], [], 0, 0
+        stages = {p.tables.stage for p in self.layout.planes if p.tables is not None}
+        self.addresses = _addresses(HUFFMAN in stages, COLUMNS in stages)
+        named = 0
         for row, p, how in zip(self.table, self.layout.planes, self.plan.planes, strict=True):
             row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd or how.mixing is not None
             tables, groups = p.tables, how.groups
             if tables is None or groups is None:
                 continue
-            only = len(tables.raw) if self.single else 0
+            only, names = len(tables.raw) if self.single else 0, _NONE
+            if tables.stage == COLUMNS:
+                names = tables.beside(self.layout.tile)
+                beside.append(names)
             row[kernel.TABLES : kernel.COLUMNS - 1] = (
                 tables.count, tables.stage, rows, getattr(tables, "top", 255), only, groups.weights, at,
-                groups.limits.size,
+                groups.limits.size, groups.least, named, names.size,
             )  # fmt: skip
+            named += names.size
             entries.append(tables.encoder)
             limits.append(groups.limits)
             rows += tables.count
             at += groups.limits.size
         self.entries = np.concatenate(entries) if len(entries) > 1 else entries[0] if entries else _NO_ENTRIES
+        self.beside = np.concatenate(beside) if beside else _NONE
         self.limits = np.concatenate(limits) if len(limits) > 1 else limits[0] if limits else _NO_LIMITS
 
     def put(self, data: bytes | memoryview) -> None:
@@ -227,8 +237,8 @@ class _Coder:
             p = invoke(
                 kernel.address(), p, place(self.table), count, elements, self.layout.tile, place(drops), drops.size,
                 place(pieces), pieces.size, place(starts), place(self.entries), place(self.limits), place(_WEIGHTS),
-                place(self.out), self.out.size, self.at, place(choice), place(sums), place(work), place(numbers),
-                place(report), place(self.addresses),
+                place(self.beside), self.beside.size, place(self.out), self.out.size, self.at, place(choice),
+                place(sums), place(work), place(numbers), place(report), place(self.addresses),
             )  # fmt: skip
             self.at = int(numbers[kernel.END])
             if p < count:

@@ -22,6 +22,9 @@ PLANES_MAX: Final = 64
 #: Frequency tables of one plane, at most.
 TABLES_MAX: Final = 16
 
+#: Columns of one plane, at most.
+COLUMNS_MAX: Final = 1 << 16
+
 #: And of all planes of a span together.
 SPAN_TABLES_MAX: Final = 128
 

@@ -165,7 +165,8 @@ def encode_structured(
             coded = _made(data, dtype, *way, quick, code)
             if coded.stored.size < best.stored.size:
                 best, chosen = coded, way
-        found.append((chosen, best.stored.size * 100 > plain.stored.size * 95))
+        # which codes integers of several bytes in one plane, as nothing else does
+        found.append((chosen, whole or best.stored.size * 100 > plain.stored.size * 95))
         spans.append(best)
     if all(chosen is None for chosen, _ in found):
         return None

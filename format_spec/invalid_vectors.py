@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import column_vectors
 import copy_vectors
 import made_vectors
 import naive_writer as w
@@ -314,7 +315,7 @@ def spans() -> Iterator[Invalid]:
         + "".join(f"{7 * p:02x} {96 + (16 if p < 8 else 1):02x}" + tables * (16 if p < 8 else 1) for p in range(9)),
         "0100" * 9,
     )
-    for stage in (0, 1, 4, 5, 7):
+    for stage in (0, 1, 4, 5, 6):
         yield wrong(
             f"tables-stage-{stage}",
             f"tables of stage {stage}",
@@ -908,6 +909,11 @@ def made_spans() -> Iterator[Invalid]:
         yield Invalid(*found)
 
 
+def columns() -> Iterator[Invalid]:
+    for found in column_vectors.invalid():
+        yield Invalid(*found)
+
+
 def vectors() -> Iterator[Invalid]:
     for group in (
         headers,
@@ -916,6 +922,7 @@ def vectors() -> Iterator[Invalid]:
         made_spans,
         tables,
         payloads,
+        columns,
         frames,
         streams,
         mixed,

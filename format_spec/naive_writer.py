@@ -91,6 +91,24 @@ def rans_table(table: Table, filler: int, precision: int, first: int, last: int)
     return bits_to_bytes(bits)
 
 
+def column_table(table: Table, filler: int, precision: int, first: int, last: int, mirrored: bool = False) -> bytes:
+    """``last`` and ``filler`` may pass 255: the range goes round. Mirrored: ``first`` is the middle and the filler."""
+    bits = low_first(first, 8) + low_first(last - first, 8) + low_first(precision, 4) + str(int(mirrored))
+    bits += "" if mirrored else low_first(filler - first, 8)
+    before = 1
+    for s in range(first, last + 1):
+        if s == filler:
+            continue
+        f = table.get(s % 256, 0)
+        assert not mirrored or f == table.get((2 * first - s) % 256, 0), "a table that is not mirrored"
+        b = f.bit_length()
+        given = min(precision, max(0, b - 1))
+        bits += difference(b - before)
+        bits += high_first((f >> (b - 1 - given)) - (1 << given), given) if b > 1 else ""
+        before = b
+    return bits_to_bytes(bits)
+
+
 def huffman_table(table: Table, first: int, last: int) -> bytes:
     bits, before = low_first(first, 8) + low_first(last - first, 8), 5
     for s in range(first, last + 1):
@@ -104,6 +122,8 @@ def written_table(stage: int, table: Table) -> bytes:
     used = [s for s in table if table[s]]
     if stage == 3:
         return huffman_table(table, min(used), max(used))
+    if stage == 7:
+        return column_table(table, max(used, key=lambda s: table[s]), 11, min(used), max(used))
     return rans_table(table, max(used, key=lambda s: table[s]), 11, min(used), max(used))
 
 
@@ -127,22 +147,49 @@ def written_choice(choice: Sequence[int], tables: int) -> bytes:
     return bits_to_bytes("".join(low_first(k, c) for k in choice))
 
 
-def rans(tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int], many: int = 64) -> bytes:
-    """``many``: the lanes of a plane that may have 64 or 128."""
+def written_numbers(numbers: Sequence[int], low: int = 0) -> bytes:
+    """Numbers of rows or columns; the first is in the middle."""
+    middle, bits = numbers[0], ""
+    for number in numbers:
+        d = number - middle
+        u = 2 * d - 1 if d > 0 else -2 * d
+        bits += "1" * (u >> low) + "0" + (low_first(u % (1 << low), low) if low else "")
+    return bytes((middle, low)) + bits_to_bytes(bits)
+
+
+def written_columns(columns: Sequence[int], low: int = 0) -> bytes:
+    return varint(len(columns)) + (written_numbers(columns, low) if len(columns) > 1 else b"")
+
+
+def rans(
+    tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int], many: int = 64,
+    columns: Sequence[int] | None = None, low: int = 0,
+) -> bytes:  # fmt: skip
+    """``many``: the lanes of a plane that may have 64 or 128. With the numbers of ``columns`` it is stage 7, and
+    ``choice`` has those of the rows, written with ``low`` low bits.
+    """
     n = sum(map(len, tiles))
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
-    lanes = many if n >= 131_072 else lanes
+    lanes = min(lanes, 32) if columns is not None else many if n >= 131_072 else lanes
     starts = [{s: sum(table.get(r, 0) for r in range(s)) for s in table} for table in tables]
     states, words = [65_536] * lanes, []
-    for tile, k in reversed([*zip(tiles, choice, strict=True)]):
+    begins = [sum(map(len, tiles[:t])) for t in range(len(tiles))]
+    for tile, begin, row in reversed([*zip(tiles, begins, choice, strict=True)]):
         for i in reversed(range(len(tile))):
+            k = row
+            if columns is not None:
+                k = min(max(row + columns[(begin + i) % len(columns)] - 64, 0), len(tables) - 1)
             s, x = tile[i], states[i % lanes]
             f = tables[k][s]
             if x >= f << 20:
                 words.append(x % 65_536)
                 x //= 65_536
             states[i % lanes] = (x // f) * 4096 + x % f + starts[k][s]
-    out = varint(len(words)) + (bytes((lanes,)) if n >= 131_072 else b"") + written_choice(choice, len(tables))
+    out = varint(len(words)) + (bytes((lanes,)) if n >= 131_072 and columns is None else b"")
+    if columns is None:
+        out += written_choice(choice, len(tables))
+    elif len(tables) > 1:
+        out += written_numbers(choice, low)
     return (
         out
         + b"".join(x.to_bytes(4, "little") for x in states)
@@ -223,17 +270,22 @@ def zstd(data: bytes, **options: Any) -> bytes:
 
 @dataclass
 class Plane:
-    """``tables``: of which stage; each as a Table, or as one and the bytes that are written for it."""
+    """``tables``: of which stage; each as a Table, or as one and the bytes that are written for it. ``columns`` are
+    written for stage 7, numbers with ``low`` low bits.
+    """
 
     shift: int
     bits: int = 8
     stage: int = 0
     tables: list[Table | tuple[Table, bytes]] = field(default_factory=list)
+    columns: list[int] = field(default_factory=lambda: [64])
+    low: int = 0
 
     def written(self) -> bytes:
         size = {1: 0, 2: 1, 4: 2, 8: 3}[self.bits]
         out = bytes((self.shift | size << 6, len(self.tables) | self.stage << 5))
-        return out + b"".join(t[1] if isinstance(t, tuple) else written_table(self.stage, t) for t in self.tables)
+        out += b"".join(t[1] if isinstance(t, tuple) else written_table(self.stage, t) for t in self.tables)
+        return out + written_columns(self.columns, self.low) if self.stage == 7 else out
 
     def known(self) -> list[Table]:
         return [t[0] if isinstance(t, tuple) else t for t in self.tables]
@@ -335,10 +387,12 @@ def staged(
     if stage == 5:
         low, high = sorted(set(data))
         return bytes((5, low, high)) + bits_to_bytes("".join("01"[byte == high] for byte in data))
-    if stage in (2, 3):
+    if stage in (2, 3, 7):
         assert plane is not None
         tables = plane.known()
         choice = choice or [k % len(tables) for k in range(len(tiles))]
+        if stage == 7:
+            return b"\7" + rans(tiles, tables, choice, columns=plane.columns, low=plane.low)
         return bytes((stage,)) + (rans if stage == 2 else huffman)(tiles, tables, choice)
     return bytes((stage,)) + data
 

@@ -204,6 +204,7 @@ class Plane(NamedTuple):
     bits: int
     stage: int  # of its tables
     tables: list[Any]
+    columns: list[int]  # stages/7_columns.md
 
 
 class Span(NamedTuple):
@@ -250,6 +251,8 @@ def read_span(body: Cursor) -> Span:
     for number in range(count):
         windowed = has_window and number == count - 1
         planes.append(read_plane(body, planes, 8 * width, windowed))
+        if planes[-1].stage == 7:
+            check_columns(planes[-1], tile, chunk, elements, drops)
     return Span(
         length, width, fold, window, constant, drops, escapes, tile, chunk, planes,
         elements, tail, max(1, math.ceil(elements / chunk)),
@@ -267,9 +270,10 @@ def read_plane(body: Cursor, before: list[Plane], bits_of_element: int, windowed
     check(count <= 16 and count + sum(len(plane.tables) for plane in before) <= 128, "too many tables")
     check(count > 0 or stage == 0, f"no tables, but of stage {stage}")
     if count:
-        known(stage, (2, 3), "tables of stage")
-    tables = [rans_table(body) if stage == 2 else huffman_table(body) for _ in range(count)]
-    return Plane(shift, bits, stage, tables)
+        known(stage, (2, 3, 7), "tables of stage")
+    tables = [{2: rans_table, 3: huffman_table, 7: column_table}[stage](body) for _ in range(count)]
+    columns = read_columns(body, count) if stage == 7 else [64]
+    return Plane(shift, bits, stage, tables, columns)
 
 
 # ---- 4a. Made spans ---------------------------------------------------------------------------------------------
@@ -538,7 +542,7 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
         last = p == len(span.planes) - 1
         here = [t for t in range(len(tiles)) if drops[t] <= p]
         sizes = [size_of_tile(tiles[t], plane.bits) for t in here]
-        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6, 8), sizes, plane))
+        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6, 7, 8), sizes, plane))
         for t, size in zip(here, sizes, strict=True):
             for i, v in enumerate(unpack(data.take(size), tiles[t], plane.bits), t * span.tile):
                 check(not (last and v and i in escapes), "an escape whose v in the last plane is not 0")
@@ -588,7 +592,9 @@ def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None
         return values
     assert plane is not None
     check(plane.stage == stage, f"stage {stage} without tables for it")
-    return rans(body, sizes, plane.tables) if stage == 2 else huffman(body, sizes, plane.tables)
+    if stage == 3:
+        return huffman(body, sizes, plane.tables)
+    return rans(body, sizes, plane.tables, plane.columns if stage == 7 else None)
 
 
 # ---- stages/2_rans.md -------------------------------------------------------------------------------------------
@@ -640,21 +646,30 @@ def read_choice(payload: Cursor, tiles: int, tables: int) -> list[int]:
     return choice
 
 
-def rans(payload: Cursor, sizes: list[int], tables: list[Any]) -> bytes:
+def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int] | None) -> bytes:
+    """Stage 2, and with ``columns`` stage 7."""
     words = payload.varint()
     n = sum(sizes)
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
-    if n >= 131_072:
+    if columns is not None:
+        lanes = min(lanes, 32)
+    elif n >= 131_072:
         lanes = payload.integer(1)
         check(lanes in (64, 128), f"{lanes} lanes")
-    choice = read_choice(payload, len(sizes), len(tables))
+    if columns is None:
+        choice = read_choice(payload, len(sizes), len(tables))
+    else:
+        choice = read_numbers(payload, len(sizes)) if len(tables) > 1 else [64] * len(sizes)
     states = [payload.integer(4) for _ in range(lanes)]
     check(min(states) >= 65_536, "a state begins below 65,536")
     stream = Cursor(payload.take(2 * words))
     out = bytearray()
     for size, number in zip(sizes, choice, strict=True):
-        symbol, frequency, start = tables[number]
         for i in range(size):
+            table = number
+            if columns is not None:
+                table = min(max(number + columns[len(out) % len(columns)] - 64, 0), len(tables) - 1)
+            symbol, frequency, start = tables[table]
             x = states[i % lanes]
             slot = x % 4096
             s = symbol[slot]
@@ -743,6 +758,68 @@ def unlzma(stream: bytes, size: int) -> bytes:
     check(len(decoded) == size, "an LZMA stream decodes to another number of bytes")
     check(decoder.eof and not decoder.unused_data, "an LZMA stream does not end where it should")
     return decoded
+
+
+# ---- stages/7_columns.md ----------------------------------------------------------------------------------------
+
+
+def column_table(source: Cursor) -> tuple[list[int], list[int], list[int]]:
+    """As rans_table."""
+    bits = Bits(source)
+    first, span, precision, mirrored = (bits.low_first(size) for size in (8, 8, 4, 1))
+    filler = 0 if mirrored else bits.low_first(8)
+    check(1 <= span <= (127 if mirrored else 255), "the range of a table")
+    check(filler <= span, "the filler of a table is outside its range")
+    frequency = [0] * 256
+    length = 1
+    for k in range(span + 1):
+        if k == filler:
+            continue
+        length += difference(bits)
+        check(0 <= length <= 12, "the bit length of a frequency")
+        if length > 0:
+            given = min(precision, length - 1)
+            frequency[(first + k) % 256] = (1 << given | bits.high_first(given)) << length - 1 - given
+            if mirrored:
+                frequency[(first - k) % 256] = frequency[(first + k) % 256]
+    bits.pad()
+    rest = 4096 - sum(frequency)
+    check(1 <= rest <= 4095, f"a table leaves {rest} for its filler")
+    frequency[(first + filler) % 256] = rest
+    symbol = [s for s in range(256) for _ in range(frequency[s])]
+    start = [sum(frequency[:s]) for s in range(256)]
+    return symbol, frequency, start
+
+
+def read_numbers(source: Cursor, count: int) -> list[int]:
+    middle, low = source.integer(1), source.integer(1)
+    check(middle <= 127 and low <= 6, f"numbers around {middle}, of {low} low bits")
+    bits = Bits(source)
+    numbers = []
+    for _ in range(count):
+        ones = 0
+        while bits.bit():
+            ones += 1
+            check(ones < 256, "a number of more ones than any has")
+        u = ones << low | bits.low_first(low)
+        numbers.append(middle + ((u + 1) // 2 if u % 2 else -u // 2))
+        check(0 <= numbers[-1] <= 127, f"number {numbers[-1]}")
+    bits.pad()
+    return numbers
+
+
+def read_columns(body: Cursor, tables: int) -> list[int]:
+    """The number of each column."""
+    period = body.varint()
+    check(1 <= period <= (65_536 if tables > 1 else 1), f"{period} columns")
+    return read_numbers(body, period) if period > 1 else [64]
+
+
+def check_columns(plane: Plane, tile: int, chunk: int, elements: int, drops: bool) -> None:
+    period = len(plane.columns)
+    check(plane.bits == 8 and not drops, "columns of a plane that is not of 8 bits, or has drops")
+    check(tile % period == 0 or period % tile == 0, f"tiles of {tile} elements and {period} columns")
+    check(chunk % period == 0 or elements <= chunk, f"chunks of {chunk} elements and {period} columns")
 
 
 # ---- stages/8_mixing.md -----------------------------------------------------------------------------------------

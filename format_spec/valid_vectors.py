@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import column_vectors
 import copy_vectors
 import made_vectors
 import naive_writer as w
@@ -948,6 +949,20 @@ def made_by_hand() -> Iterator[Valid]:
         yield Valid(*found)
 
 
+def columns_by_hand() -> Iterator[Valid]:
+    for found in column_vectors.valid():
+        yield Valid(*found)
+
+
+def columns_by_codec() -> Iterator[Valid]:
+    rng = np.random.default_rng(45)
+    scales = np.exp(rng.normal(0, 0.5, (96, 1)) + rng.normal(0, 0.4, (1, 256)))
+    whole = np.round(rng.normal(0, 6, (96, 256)) * scales).clip(-127, 127).astype(np.int8)
+    yield array("columns-i8", "I8 whose rows and columns differ in scale", whole.tobytes(), "I8", (96, 256))
+    above = (whole.view(np.uint8) ^ 0x80).tobytes()
+    yield array("columns-u8", "the same as U8 around 128", above, "U8", (96, 256))
+
+
 def made_by_codec() -> Iterator[Valid]:
     rng = np.random.default_rng(44)
     whole = np.round(rng.normal(0, 20, 6000)).clip(-127, 127).astype(np.float32)
@@ -996,6 +1011,8 @@ def vectors() -> Iterator[Valid]:
         lzma_by_hand,
         mixed_by_hand,
         mixed_by_codec,
+        columns_by_hand,
+        columns_by_codec,
         made_by_hand,
         made_by_codec,
     ):

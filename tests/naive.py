@@ -19,10 +19,16 @@ def tiles_of(n: int, tile: int) -> list[range]:
 
 
 def rans_encode(
-    data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int
-) -> tuple[list[int], list[int]]:
-    """States for the decoder to start with, and words in the order it reads them."""
-    order = [(i, j % lanes, c) for r, c in zip(tiles_of(len(data), tile), choice, strict=True) for j, i in enumerate(r)]
+    data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int,
+    each: bool = False,
+) -> tuple[list[int], list[int]]:  # fmt: skip
+    """States for the decoder to start with, and words in the order it reads them.
+
+    ``choice``: the table of each tile, or of ``each`` element.
+    """
+    tiles = tiles_of(len(data), tile)
+    of = choice if each else [c for r, c in zip(tiles, choice, strict=True) for _ in r]
+    order = [(i, j % lanes, of[i]) for r in tiles for j, i in enumerate(r)]
     starts = [starts_of(f) for f in freqs]
     states, words = [65536] * lanes, []
     for i, lane, c in reversed(order):
@@ -251,6 +257,48 @@ def read_table(data: bytes) -> tuple[list[int], int] | None:
         return None
     freq[first + filler] = 4096 - sum(freq)
     return (freq, -(-src.at // 8)) if 1 <= freq[first + filler] <= 4095 and not src.rest() else None
+
+
+def write_column_table(
+    freq: Sequence[int], first: int, span: int, filler: int, precision: int, mirrored: bool
+) -> bytes:
+    """A frequency table of stage 7; ``filler`` as an offset, 0 if it is mirrored."""
+    bits = _low_first(first, 8) + _low_first(span, 8) + _low_first(precision, 4) + str(int(mirrored))
+    bits += "" if mirrored else _low_first(filler, 8)
+    before = 1
+    for k in range(span + 1):
+        if k != filler:
+            f = freq[(first + k) % 256]
+            b = f.bit_length()
+            bits += _difference(b - before) + format(f, "b")[1 : 1 + precision] * (b > 1)
+            before = b
+    return bytes_of(bits)
+
+
+def read_column_table(data: bytes) -> tuple[list[int], int] | None:
+    """(frequencies, bytes used) of the table of stage 7 at the front of ``data``; None if it is corrupt."""
+    src, freq = Bits(data), [0] * 256
+    try:
+        first, span, precision, mirrored = (src.low_first(n) for n in (8, 8, 4, 1))
+        filler = 0 if mirrored else src.low_first(8)
+        if not 1 <= span <= (127 if mirrored else 255) or filler > span:
+            return None
+        b = 1
+        for k in range(span + 1):
+            if k != filler:
+                b += src.difference()
+                if not 0 <= b <= 12:
+                    return None
+                kept = max(0, min(precision, b - 1))
+                f = ((1 << kept) + src.high_first(kept)) << (b - 1 - kept) if b else 0
+                freq[(first + k) % 256] = f
+                if mirrored:
+                    freq[(first - k) % 256] = f
+    except EOFError:
+        return None
+    rest = 4096 - sum(freq)
+    freq[(first + filler) % 256] += rest
+    return (freq, -(-src.at // 8)) if 1 <= rest <= 4095 and not src.rest() else None
 
 
 def write_lengths(lengths: Sequence[int]) -> bytes:

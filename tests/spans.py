@@ -17,6 +17,8 @@ from codec.errors import CodecError
 from codec.planner.levels import level_of
 from codec.stages import layout as layouts
 from codec.stages import plain
+from codec.stages.columns import COLUMNS
+from codec.stages.columns import fit_tables as fit_columns
 from codec.stages.layout import Layout, Plane
 from codec.stages.transforms import Fields, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import Cursor, varint
@@ -163,11 +165,18 @@ def written(seed: int) -> Span:
             x[where] = 0
         kept = [t for t in range(len(tiles)) if drops[t] <= k]
         data = np.frombuffer(b"".join(naive.pack(x[t * tile :][: tiles[t]].tolist(), bits) for t in kept), np.uint8)
-        stage, tables, payload = int(rng.integers(4)), None, None
+        by_columns = bits == 8 and not dropping and rng.integers(3) == 0
+        stage, tables, payload = COLUMNS if by_columns else int(rng.integers(4)), None, None
         if stage > 1:
             counts = rng.integers(1, 99, (int(rng.choice([1, 2, 3, 9])), 256)) * np.bincount(data, minlength=256)
             choice = rng.integers(0, len(counts), len(kept), dtype=np.uint8)
             tables = FIT[stage](counts, 1)
+            if (
+                by_columns and len(counts) > 1
+            ):  # any number of columns that goes with the tiles, and numbers that go far
+                columns = rng.integers(0, 128, tile * int(rng.choice([1, 1, 2, 9])), dtype=np.uint8)
+                tables = fit_columns(np.repeat(counts.sum(axis=0)[None], len(counts), axis=0), 1, columns)
+                choice = rng.integers(0, 128, len(kept), dtype=np.uint8)
             payload = PAYLOAD[stage](data, -(-tile * bits // 8), choice, tables) if data.size else None
         if payload is None:
             stage = int(data.size == 0 or (stage == 1 and data.min() == data.max()))
@@ -393,7 +402,15 @@ def chunked(span: Span, count: int) -> tuple[bytes, list[bytes], bytes] | None:
 
 def rare(lay: Layout) -> bool:
     """Whether a layout has more planes or tables than the quick way takes."""
-    return len(lay.planes) > 15 or sum(p.tables.count for p in lay.planes if p.tables is not None) > 48
+    rows = 0
+    for p in lay.planes:
+        if p.tables is not None:
+            rows += p.tables.count
+            if p.tables.stage == COLUMNS:  # whose columns lie behind its tables
+                rows += -(-p.tables.beside(lay.tile).size // 16384)
+        if rows > 48:
+            return True
+    return len(lay.planes) > 15
 
 
 def rare_body(body: bytes) -> bool:

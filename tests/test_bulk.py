@@ -319,24 +319,24 @@ def test_a_layout_is_compiled_when_it_is_first_seen(monkeypatch: pytest.MonkeyPa
     addresses = bulk._Addresses()
     monkeypatch.setattr(bulk, "_ADDRESSES", addresses)
     one, two = made("bf16", "fast", 20, 304), made("fp32, some rows fp16", "default", 20, 304)
-    assert len(addresses.get()) == 4
+    assert len(addresses.get()) == 5
     run = run_of([one, two, made("bytes", "default", 9, 304), one, two])
     assert run.decode() == []
     assert [run.bytes_of(k) for k in (0, 1, 3, 4)] == [one.original, two.original] * 2
-    assert addresses.get()[4:].reshape(-1, 3)[:, :2].tolist() == [[0x88, 2], [0x88148, 4]]
+    assert addresses.get()[5:].reshape(-1, 3)[:, :2].tolist() == [[0x88, 2], [0x88148, 4]]
     run = run_of([two, of_planes(3), of_planes(15), one, two])
     assert run.decode() == []
     assert [run.bytes_of(k) for k in range(5)] == [
         two.original, of_planes(3).original, of_planes(15).original, one.original, two.original,
     ]  # fmt: skip
-    assert len(addresses.get()) == 4 + 3 * 4
+    assert len(addresses.get()) == 5 + 3 * 4
     several = chunked(made("fp16", "default", 60, 304), 3)  # seen first in a chunk record
     assert several is not None
     span, lengths = bulk.span_tables(several[0]), [len(several[2]) // 3] * 3
     run = Run(several[1], lengths, [0, 1, 2])
     assert run.decode(span) == []
     assert run.out[GUARD : run.end].tobytes() == several[2]
-    assert len(addresses.get()) == 4 + 3 * 5
+    assert len(addresses.get()) == 5 + 3 * 5
 
 
 @pytest.mark.parametrize("shift", range(1, 9))
@@ -378,3 +378,19 @@ def test_from_many_threads() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(60)))
+
+
+def test_the_decoder_of_stage_7_is_compiled_when_it_is_first_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = bulk._Addresses()
+    monkeypatch.setattr(bulk, "_ADDRESSES", addresses)
+    rng = np.random.default_rng(5)
+    x = np.round(rng.normal(0, 9, (200, 300)) * 2.0 ** rng.normal(0, 0.7, (200, 300))[:, :1]).clip(-127, 127)
+    coded = encode_span(x.astype(np.int8).tobytes(), DTYPES["I8"], x.shape, level_of("default"))
+    out = np.zeros(x.size, np.uint8)
+    bf16 = made("bf16", "fast", 20, 304)
+    assert run_of([bf16]).decode() == []
+    assert addresses.get()[4] == 0
+    jobs = [(0, coded.stored.size, 0, out.size, -1)]
+    bulk.decode(coded.stored, jobs, out, None, lambda k: pytest.fail(f"record {k} went the careful way"))
+    assert out.tobytes() == x.astype(np.int8).tobytes()
+    assert addresses.get()[4] != 0

@@ -181,14 +181,17 @@ def test_every_part_of_the_format_is_met(monkeypatch: pytest.MonkeyPatch) -> Non
         met.add(("stage" if plane else "stage of drops", body.data[body.at]))
         return read_stage(body, allowed, sizes, plane)
 
-    def rans_of(payload: Any, sizes: list[int], tables: list[Any]) -> bytes:
+    def rans_of(payload: Any, sizes: list[int], tables: list[Any], columns: list[int] | None) -> bytes:
+        if columns is not None:
+            met.add(("columns", min(len(columns), 2)))
+            return read_rans(payload, sizes, tables, columns)
         met.add(("lanes", next(k for k in (131_072, 65_536, 16_384, 2_048, 0) if sum(sizes) >= k)))
         if sum(sizes) >= 131_072:
             at = payload.at
             payload.varint()
             met.add(("written lanes", payload.data[payload.at]))
             payload.at = at
-        return read_rans(payload, sizes, tables)
+        return read_rans(payload, sizes, tables, None)
 
     def index_of(body: Any, room: int) -> Any:
         met.add(("encoding", body.data[0]))
@@ -204,7 +207,8 @@ def test_every_part_of_the_format_is_met(monkeypatch: pytest.MonkeyPatch) -> Non
             reference.decode(path_of("valid", entry["name"]).read_bytes())
     wanted: dict[str, Any] = {
         "type": reference.BITS,
-        "stage": range(5),
+        "stage": (*range(5), 7),
+        "columns": (1, 2),
         "stage of drops": (0, 1, 4, 5),
         "width": (1, 2, 4, 8),
         "bits": (1, 2, 4, 8),

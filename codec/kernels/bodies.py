@@ -26,6 +26,7 @@ from codec.kernels.heads import (
     IN_REGISTERS,
     LAYOUT,
     LENGTH,
+    PERIOD,
     PLANES,
     ROW,
     SHIFT,
@@ -40,7 +41,7 @@ from codec.kernels.heads import (
 )
 from codec.kernels.made import whole
 from codec.kernels.native import call, move
-from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, ended, huffman, pair, rans
+from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, by_columns, ended, huffman, pair, rans
 from codec.kernels.tables import INNER
 
 #: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
@@ -53,6 +54,8 @@ from codec.kernels.tables import INNER
 ) = range(15)  # fmt: skip
 #: So few elements are not worth a second for compiling the merge of a layout: the one for any layout will do.
 PLAIN: Final = 1 << 12
+#: The "layout" that is missing where it is the decoder of stage 7; other numbers below 0 are transforms.
+BY_COLUMNS: Final = -256
 #: Bytes of a chunk whose elements are not aligned where they belong, at most.
 SPARE: Final = (1 << 19) + 64
 
@@ -70,11 +73,11 @@ FRAME_AT, FRAME_BYTES, FRAME_GIVES, FRAME_PLACE = range(4)
 
 @njit(**INNER)
 def address(known, layout, width):  # type: ignore[no-untyped-def]
-    """The address of a kernel among known[4:]: layout, width, address, layout, ...; 0 if it is not there.
+    """The address of a kernel among known[5:]: layout, width, address, layout, ...; 0 if it is not there.
 
     For what makes a span of its parts, layout is minus the transform and width log2 of the bytes of an element.
     """
-    for k in range(4, known.size - 2, 3):
+    for k in range(5, known.size - 2, 3):
         if known[k] == layout and known[k + 1] == width:
             return known[k + 2]
     return 0
@@ -221,7 +224,7 @@ def open_body(  # type: ignore[no-untyped-def]
                 return DECLINED
             room[used : used + need] = data[at]
             at += 1
-        elif stage == 2 or stage == 3:
+        elif stage == 2 or stage == 3 or stage == 7:
             if state[place + TABLES] == 0 or state[place + STAGE] != stage:
                 return DECLINED
             mine = tables[state[place + ROW] * TABLE_WORDS :]
@@ -233,6 +236,14 @@ def open_body(  # type: ignore[no-untyped-def]
                 at = rans(
                     data, at, end, need, full, kept, count, mine, held, spelled, choice, target, known, numbers, ahead,
                     step, p == planes - 1, skim,
+                )  # fmt: skip
+            elif stage == 7:
+                if known[4] == 0:
+                    was[WANTED] = BY_COLUMNS
+                    return UNKNOWN
+                period = state[place + PERIOD]
+                at = by_columns(
+                    data, at, end, need, full, kept, count, mine, period, choice, target, known, numbers, skim
                 )  # fmt: skip
             else:
                 at = huffman(

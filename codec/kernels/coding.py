@@ -12,14 +12,19 @@ from typing import Final
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels import numbers as row_numbers
 from codec.kernels.native import address_of, call, move
-from codec.kernels.statistics import choose, tile_sums
+from codec.kernels.statistics import choose, tile_distances, tile_sums
 from codec.kernels.tables import INNER, pack_choice
 
 #: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
 #: the largest byte they code, the bytes they take in the span record if they are for this chunk alone; which weights
-#: describe a tile; where the limits of its groups begin and how many there are; whether zstd is to be tried.
-WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, ZSTD, COLUMNS = range(11)
+#: describe a tile (-1 - b: distances from byte b); where the limits of its groups begin and how many there are; the
+#: number of the first group, and for stage 7 where the numbers of columns begin and how many there are; whether zstd is
+#: to be tried.
+WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, LEAST, BESIDE_AT, BESIDE, ZSTD, COLUMNS = range(14)
+#: Limits of one plane, at most.
+LIMITS_MAX: Final = 80
 
 #: Numbers that ``encode`` works with and leaves: where the last plane's stage byte is, and the byte behind its payload.
 BEGIN, END = 0, 1
@@ -63,22 +68,34 @@ def _same(piece):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, inline="always")
-def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
+def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
     """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most."""
     count, stage = plan[TABLES], plan[STAGE]
     bits = 0 if count < 2 else 1 if count == 2 else 2 if count <= 4 else 4
-    packed = (tiles * bits + 7) >> 3
+    packed, shape = (tiles * bits + 7) >> 3, np.int64(0)
+    if stage == 7:
+        shape = row_numbers.shape(choice[:tiles])
+        packed = row_numbers.size(choice[:tiles], shape >> 3, shape & 7) if count > 1 else np.int64(0)
     source, rows, target = piece.ctypes.data, choice.ctypes.data, work.ctypes.data
     entries, n = encoder.ctypes.data + 1024 * plan[ROW], piece.size
-    if stage == 2:
+    if stage != 3:
         lanes = 64 if n >= 65536 else 16 if n >= 16384 else 4 if n >= 2048 else 1
-        written = np.int64(n >= 131072)
+        written = np.int64(n >= 131072 and stage == 2)
+        if stage == 7:
+            lanes = min(lanes, 32)
         if written and plan[TOP] < 128:  # few symbols: a decoder may hold the tables in registers
             lanes = 128
         states = numbers[_STATES : _STATES + 64].view(np.uint32)
         states[:] = 65536
         keep, room = states.ctypes.data, 2 * n + 16
-        found = call(known[0], (source, n, tile, rows, tiles, entries, lanes, keep, target, room, plan[TOP]))
+        if stage == 2:
+            found = call(known[0], (source, n, tile, rows, tiles, entries, lanes, keep, target, room, plan[TOP]))
+        else:
+            names, period = beside[plan[BESIDE_AT] :].ctypes.data, plan[BESIDE]
+            found = call(
+                known[2],
+                (source, n, tile, rows, tiles, names, period, entries, count, lanes, keep, target, room),
+            )  # fmt: skip
         if found < 0:
             return -1
         words = (room - found) >> 1
@@ -100,11 +117,13 @@ def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbe
             return -1
         for k in range(4):
             at = put_varint(out, at, sizes[k])
-    out[at : at + packed] = 0
-    if bits:
+    if stage == 7 and packed:
+        row_numbers.write(choice[:tiles], shape >> 3, shape & 7, out, at)
+    elif bits:
+        out[at : at + packed] = 0
         pack_choice(choice[:tiles], bits, out[at : at + packed])
     at += packed
-    if stage == 2:
+    if stage != 3:
         move(out, at, states.view(np.uint8), 0, 4 * lanes)
         at += 4 * lanes
         move(out, at, work, found, 2 * words)
@@ -115,17 +134,18 @@ def _coded(piece, tile, tiles, plan, encoder, choice, out, at, most, work, numbe
 
 @njit(nogil=True, cache=True)
 def encode(  # type: ignore[no-untyped-def]
-    p, planes, elements, tile, drops, pieces, starts, encoder, limits, weights, out, at, choice, sums, work, numbers,
-    report, known,
+    p, planes, elements, tile, drops, pieces, starts, encoder, limits, weights, beside, out, at, choice, sums, work,
+    numbers, report, known,
 ):  # fmt: skip
     """Write planes p.. of a chunk to out[at:], each as its stage number and payload. The number of the plane it stops
     at, which is coded and for which zstd is to be tried, or the number of planes.
 
     planes int64[n, COLUMNS]; elements of the chunk, and of a tile; drops uint8[tiles] or empty; plane k is
-    pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64: of all planes; weights
-    int64[4, 256]; out uint8 with room for what is stored and 2 bytes for each plane; choice uint8 and sums int64 with
-    room for each tile; work uint8[>= 2 * the largest plane + 64]; numbers int64[NUMBERS]; report int64[n, 2] gets
-    each plane's stage and the bytes of its payload; known int64: the addresses of the rANS and the Huffman encoder.
+    pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64, beside uint8: of all planes;
+    weights int64[4, 256], of which the first are the bytes themselves; out uint8 with room for what is stored and 2
+    bytes for each plane; choice uint8 and sums int64 with room for each tile; work uint8[>= 2 * the largest plane +
+    64]; numbers int64[NUMBERS]; report int64[n, 2] gets each plane's stage and the bytes of its payload; known int64:
+    the addresses of the encoders of stages 2, 3 and 7.
     """
     for k in range(p, planes.shape[0]):
         plan, piece = planes[k], pieces[starts[k] : starts[k + 1]]
@@ -147,10 +167,15 @@ def encode(  # type: ignore[no-untyped-def]
             full = (tile * plan[WIDTH] + 7) >> 3
             choice[:tiles] = 0
             if plan[LIMITS]:
-                tile_sums(piece, full, weights[plan[WEIGHTS]], plan[WEIGHTS] == 0, sums[:tiles])
+                if plan[WEIGHTS] < 0:
+                    tile_distances(piece, full, np.uint8(-1 - plan[WEIGHTS]), sums[:tiles])
+                else:
+                    tile_sums(piece, full, weights[plan[WEIGHTS]], plan[WEIGHTS] == 0, sums[:tiles])
                 choose(sums[:tiles], limits[plan[LIMITS_AT] : plan[LIMITS_AT] + plan[LIMITS]], choice[:tiles])
+            for t in range(tiles if plan[LEAST] else 0):
+                choice[t] += plan[LEAST]
             most = piece.size - plan[RAW]
-            behind = _coded(piece, full, tiles, plan, encoder, choice, out, at + 1, most, work, numbers, known)
+            behind = _coded(piece, full, tiles, plan, encoder, beside, choice, out, at + 1, most, work, numbers, known)
         if behind >= 0:
             out[at] = plan[STAGE]
             at = behind
@@ -172,26 +197,28 @@ _U8, _I64, _U32 = types.CPointer(types.uint8), types.CPointer(types.int64), type
 def address() -> int:
     """The address of ``encode`` for those that call it.
 
-    int64 f(p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, out, room,
-    at, choice, sums, work, numbers, report, known), each an int64. ``dropped`` is the size of ``drops``, ``size`` that
-    of ``pieces``, ``room`` that of ``out``; the limits of plane k begin at 16 * k or before.
+    int64 f(p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, beside,
+    names, out, room, at, choice, sums, work, numbers, report, known), each an int64. ``dropped`` is the size of
+    ``drops``, ``size`` that of ``pieces``, ``names`` that of ``beside``, ``room`` that of ``out``; the limits of
+    plane k begin at LIMITS_MAX * k or before.
     """
     i64 = types.int64
     signature = i64(
-        i64, _I64, i64, i64, i64, _U8, i64, _U8, i64, _I64, _U32, _I64, _I64, _U8, i64, i64, _U8, _I64, _U8, _I64, _I64,
-        _I64,
+        i64, _I64, i64, i64, i64, _U8, i64, _U8, i64, _I64, _U32, _I64, _I64, _U8, i64, _U8, i64, i64, _U8, _I64,
+        _U8, _I64, _I64, _I64,
     )  # fmt: skip
 
     def encode_at(  # type: ignore[no-untyped-def]
-        p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, out, room, at,
-        choice, sums, work, numbers, report, known,
+        p, planes, count, elements, tile, drops, dropped, pieces, size, starts, encoder, limits, weights, beside,
+        names, out, room, at, choice, sums, work, numbers, report, known,
     ):  # fmt: skip
         tiles = (elements + tile - 1) // tile
         return encode(
             p, carray(planes, (count, COLUMNS)), elements, tile, carray(drops, dropped), carray(pieces, size),
-            carray(starts, count + 1), carray(encoder, count * 16 * 256), carray(limits, count * 16),
-            carray(weights, (4, 256)), carray(out, room), at, carray(choice, tiles), carray(sums, tiles),
-            carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)), carray(known, 2),
+            carray(starts, count + 1), carray(encoder, count * 16 * 256), carray(limits, count * LIMITS_MAX),
+            carray(weights, (4, 256)), carray(beside, names), carray(out, room), at, carray(choice, tiles),
+            carray(sums, tiles), carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)),
+            carray(known, 3),
         )  # fmt: skip
 
     return address_of(encode_at, signature)

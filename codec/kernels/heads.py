@@ -12,9 +12,11 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.huffman_codes import table as huffman_table
+from codec.kernels.numbers import read as read_numbers
 from codec.kernels.planes import VECTOR_CODES
 from codec.kernels.registers import SIZE as HELD
 from codec.kernels.registers import build
+from codec.kernels.round_tables import read as read_round
 from codec.kernels.tables import INNER, lay_out, read, read_lengths
 
 #: Fields of a span's state.
@@ -30,9 +32,10 @@ PLANES: Final = 8
 LAYOUT: Final = 9
 ROWS: Final = 10
 HEAD: Final = 16
-FIELDS: Final = 6
-#: The last: whether the plane's tables are laid out for registers (codec.kernels.permute), end to end from its row on.
-SHIFT, BITS, TABLES, STAGE, ROW, IN_REGISTERS = range(FIELDS)
+FIELDS: Final = 7
+#: The last two: whether the plane's tables are laid out for registers (codec.kernels.permute), end to end from its row
+#: on; and of stage 7, whose numbers of columns (uint8) lie behind the tables, how many: those of a tile at least.
+SHIFT, BITS, TABLES, STAGE, ROW, IN_REGISTERS, PERIOD = range(FIELDS)
 #: Planes and tables of a span that are decoded here; what has more goes the careful way.
 MOST_PLANES: Final = 15
 MOST_TABLES: Final = 48
@@ -81,8 +84,8 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
     encoder = np.empty(256, np.uint32)
     for k in range(count):
         out = tables[k * 2048 : k * 2048 + 2048]
-        if stage == 2:
-            at = read(data, at, end, freq[0])
+        if stage != 3:
+            at = read(data, at, end, freq[0]) if stage == 2 else read_round(data, at, end, freq[0])
             if at < 0:
                 return -1
             lay_out(freq, out.view(np.uint32), encoder)
@@ -91,6 +94,22 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
             if at < 0 or huffman_table(lengths, out) < 0:
                 return -1
     return at
+
+
+@njit(**INNER)
+def _columns(data, at, end, count, tile, room):  # type: ignore[no-untyped-def]
+    """Read the numbers of columns into ``room`` (uint8), again and again for a whole tile. How many, and the position
+    behind them; or -1 for that.
+    """
+    period, at = varint(data, at, end, room.size if count > 1 else 1)
+    if at < 0 or period < 1 or (tile % period and period % tile) or max(tile, period) > room.size:
+        return 0, -1
+    room[0] = 64
+    if period > 1:
+        at = read_numbers(data, at, end, room[:period])
+    for j in range(period, tile):
+        room[j] = room[j - period]
+    return period, at
 
 
 @njit(**INNER)
@@ -149,7 +168,7 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
         if shift < low or shift >= 8 * width or (top and bits != 8) or (not top and shift + bits > 8 * width):
             return -1
         low = shift + bits
-        if count > 16 or rows + count > MOST_TABLES or (count > 0 and stage != 2 and stage != 3):
+        if count > 16 or rows + count > MOST_TABLES or (count > 0 and stage != 2 and stage != 3 and stage != 7):
             return -1
         if count == 0 and stage:
             return -1
@@ -164,6 +183,13 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
         if at < 0:
             return -1
         rows += count
+        if stage == 7:
+            room = tables[rows * TABLE_WORDS : min(rows + 4, MOST_TABLES) * TABLE_WORDS].view(np.uint8)
+            period, at = _columns(data, at, end, count, tile, room)
+            if at < 0 or bits != 8 or flags & DROPS or (chunk % period and length // width > chunk):
+                return -1
+            state[place + PERIOD] = max(tile, period)
+            rows += (state[place + PERIOD] + 8 * TABLE_WORDS - 1) // (8 * TABLE_WORDS)
         layout |= bits << (4 * p)
     state[LAYOUT], state[ROWS] = 0, rows
     for k in range(VECTOR_CODES.size):

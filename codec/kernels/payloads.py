@@ -1,4 +1,4 @@
-"""Decode the payload of one plane of a chunk: rANS, Huffman, two values.
+"""Decode the payload of one plane of a chunk: rANS, Huffman, rANS by columns, two values.
 
 The decoders are called by their addresses, so that each is compiled once, in its own file. Positions are offsets in the
 stored bytes; -1 says that something is wrong, or for the careful way.
@@ -14,6 +14,7 @@ from numba import njit
 from codec.kernels import permute
 from codec.kernels.heads import TABLE_WORDS, varint
 from codec.kernels.native import call
+from codec.kernels.numbers import read as read_numbers
 from codec.kernels.permute import PAD
 from codec.kernels.registers import SIZE as HELD
 from codec.kernels.registers import spell_out
@@ -47,6 +48,19 @@ def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-de
 
 
 @njit(**INNER)
+def start(data, at, lanes, states):  # type: ignore[no-untyped-def]
+    """Read the states that a decoder starts with; whether they are such."""
+    for lane in range(lanes):
+        x = np.int64(0)
+        for k in range(4):
+            x |= np.int64(data[at + 4 * lane + k]) << (8 * k)
+        if x < 65536:
+            return False
+        states[lane] = x
+    return True
+
+
+@njit(**INNER)
 def rans(  # type: ignore[no-untyped-def]
     data, at, end, size, tile, tiles, count, tables, held, spelled, choice, out, known, numbers, ahead, step, later,
     skim,
@@ -68,13 +82,8 @@ def rans(  # type: ignore[no-untyped-def]
     if at < 0 or end - at < 4 * lanes + 2 * words:
         return -1
     states = numbers[STATES : STATES + 64].view(np.uint32)
-    for lane in range(lanes):
-        x = np.int64(0)
-        for k in range(4):
-            x |= np.int64(data[at + 4 * lane + k]) << (8 * k)
-        if x < 65536:
-            return -1
-        states[lane] = x
+    if not start(data, at, lanes, states):
+        return -1
     at += 4 * lanes
     stop = at + 2 * words
     if skim > 0:
@@ -96,6 +105,38 @@ def rans(  # type: ignore[no-untyped-def]
         job[permute.LANES] = 0
         return stop
     found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
+    if found != stop:
+        return -1
+    for lane in range(lanes):
+        if states[lane] != 65536:
+            return -1
+    return stop
+
+
+@njit(**INNER)
+def by_columns(data, at, end, size, tile, tiles, count, tables, period, choice, out, known, numbers, skim):  # type: ignore[no-untyped-def]
+    """As ``rans``, of stage 7: ``period`` numbers of columns lie behind the tables."""
+    words, at = varint(data, at, end, (end - at) // 2)
+    if at < 0:
+        return -1
+    lanes = np.int64(32) if size >= 65536 else np.int64(16) if size >= 16384 else np.int64(4 if size >= 2048 else 1)
+    choice[:tiles] = 64
+    if count > 1:
+        at = read_numbers(data, at, end, choice[:tiles])
+    if at < 0 or end - at < 4 * lanes + 2 * words:
+        return -1
+    states = numbers[STATES : STATES + 64].view(np.uint32)
+    if not start(data, at, lanes, states):
+        return -1
+    at += 4 * lanes
+    stop = at + 2 * words
+    if skim:
+        return stop
+    source, entries, rows, keep = data.ctypes.data, tables.ctypes.data, choice.ctypes.data, states.ctypes.data
+    beside = tables[count * TABLE_WORDS :].ctypes.data
+    found = call(
+        known[4], (source, at, stop, lanes, entries, count, rows, tiles, beside, period, tile, keep, out, size)
+    )
     if found != stop:
         return -1
     for lane in range(lanes):

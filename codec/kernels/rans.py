@@ -47,41 +47,50 @@ EXPAND = np.array([[(m & ((1 << j) - 1)).bit_count() & 7 for j in range(8)] for 
 COMPRESS = np.array([([0] * 8 + [j for j in range(8) if m >> j & 1])[-8:] for m in range(256)], np.uint8)
 
 
-class _Lanes:
+class Lanes:
     """The few vector idioms that the IR below needs; w lanes of 32 bits."""
 
     def __init__(self, builder: Any, w: int) -> None:
         self.b, self.w = builder, w
 
     def vec(self, t: Any, w: int | None = None) -> Any:
+        """A vector type."""
         return ir.VectorType(t, w or self.w)
 
     def const(self, v: int | float, t: Any = I32) -> Any:
+        """A number in every lane."""
         return ir.Constant(self.vec(t), [v] * self.w)
 
     def i64(self, v: int) -> Any:
+        """A number of 64 bits."""
         return ir.Constant(I64, v)
 
     def call(self, name: str, ret: Any, args: list[Any]) -> Any:
+        """Call a function of LLVM."""
         kind = ir.FunctionType(ret, [a.type for a in args])
         return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, name), args)
 
     def load(self, address: Any, t: Any, w: int | None = None) -> Any:
+        """A vector at an address."""
         return self.b.load(self.b.inttoptr(address, self.vec(t, w).as_pointer()), align=1)
 
     def store(self, value: Any, address: Any) -> None:
+        """Put a vector at an address."""
         self.b.store(value, self.b.inttoptr(address, value.type.as_pointer()), align=1)
 
     def plus(self, address: Any, n: int) -> Any:
+        """An address, n bytes on."""
         return self.b.add(address, self.i64(n)) if n else address
 
     def states(self, address: Any, count: int) -> list[Any]:
+        """The states at an address, each vector in a slot of the stack."""
         slots = [cgutils.alloca_once(self.b, self.vec(I32)) for _ in range(count)]
         for j, slot in enumerate(slots):
             self.b.store(self.load(self.plus(address, 4 * self.w * j), I32), slot)
         return slots
 
     def keep_states(self, slots: list[Any], address: Any) -> None:
+        """Put them back."""
         for j, slot in enumerate(slots):
             self.store(self.b.load(slot), self.plus(address, 4 * self.w * j))
 
@@ -90,6 +99,7 @@ class _Lanes:
         return self.b.zext(self.b.bitcast(mask, ir.IntType(self.w)), I64)
 
     def count(self, bits: Any) -> Any:
+        """Bits that are set."""
         return self.call("llvm.ctpop.i64", I64, [bits])
 
     def pick(self, data: Any, order_table: Any, bits: Any) -> Any:
@@ -114,7 +124,7 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
         words, table, states, dst, n, order = args[2:]
         if mode.literal_value == PLAIN:
             return words
-        v = _Lanes(b, w)
+        v = Lanes(b, w)
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, words)
         base = b.inttoptr(table, PTR)
@@ -192,7 +202,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
             return end  # never called: 16 lanes use the larger table, which saves compiling one more of these
         if wide and registers == 16 and vectors == 8:
             return end  # never called: only what has the smaller table has 128 lanes
-        v = _Lanes(b, w)
+        v = Lanes(b, w)
         held = [v.load(v.plus(table, 64 * i), I32) for i in range(registers)] if wide else []
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, end)

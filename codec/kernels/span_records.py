@@ -250,8 +250,9 @@ def code_span(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given,
             at = _put_escapes(out, at, found, escapes, escapes[SAMPLE_MAX:].view(np.uint16))
         call(known[CODING], (
             0, base + 8 * TABLE, planes, elements, tile, drops, dropped, from_, total, base + 8 * STARTS,
-            encoder.ctypes.data, base + 8 * BOUNDS, weights.ctypes.data, out.ctypes.data, out.size, at,
-            data + CHOICE_AT, sums, data + WORK_AT, base + 8 * CODING_AT, base + 8 * CODED, known.ctypes.data,
+            encoder.ctypes.data, base + 8 * BOUNDS, weights.ctypes.data, data, 0, out.ctypes.data,
+            out.size, at, data + CHOICE_AT, sums, data + WORK_AT, base + 8 * CODING_AT, base + 8 * CODED,
+            known.ctypes.data,
         ))  # fmt: skip
         at = ints[CODING_END]
         for p in range(planes):

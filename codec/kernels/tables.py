@@ -45,7 +45,7 @@ LOG2 = _log2_table()
 
 
 @njit(**INNER)
-def _length_of(x):  # type: ignore[no-untyped-def]
+def length_of(x):  # type: ignore[no-untyped-def]
     """Bits of an integer from 0 to 2^53: the exponent of the float."""
     return (np.float64(x).view(np.int64) >> 52) - 1022 if x > 0 else np.int64(0)
 
@@ -53,7 +53,7 @@ def _length_of(x):  # type: ignore[no-untyped-def]
 @njit(**INNER)
 def log2_of(x):  # type: ignore[no-untyped-def]
     """log2 of an integer from 1 to 2^53 with POINT fractional bits, off by less than 2^-10."""
-    shift = max(0, _length_of(x) - 12)
+    shift = max(0, length_of(x) - 12)
     return LOG2[x >> shift] + (shift << POINT)
 
 
@@ -116,7 +116,7 @@ def _write(freq, filler, precision, out, at):  # type: ignore[no-untyped-def]
         if s == filler:
             continue
         f = np.int64(freq[s])
-        length = _length_of(f)
+        length = length_of(f)
         step = length - before
         before = length
         ones = 2 * step - 1 if step > 0 else -2 * step
@@ -189,7 +189,7 @@ def _shares(counts, first, last, total, target, share):  # type: ignore[no-untyp
 
 
 @njit(**INNER)
-def _rounded(x, length, precision):  # type: ignore[no-untyped-def]
+def rounded(x, length, precision):  # type: ignore[no-untyped-def]
     """x, which has ``length`` bits, rounded to ``precision`` bits below the leading one."""
     cut = max(np.int64(0), length - 1 - precision)
     return (x + ((np.int64(1) << cut) >> 1)) >> cut << cut
@@ -228,8 +228,8 @@ def _fit(counts, scale, share, freq, out, at):  # type: ignore[no-untyped-def]
                     continue
                 length = np.int64(0)
                 if share[s] > 0:
-                    length = _length_of(share[s])
-                    f = _rounded(share[s], length, precision)
+                    length = length_of(share[s])
+                    f = rounded(share[s], length, precision)
                     length += f >> length
                     rest -= f
                     cost += counts[s] * ((12 << POINT) - LOG2[f])
@@ -249,7 +249,7 @@ def _fit(counts, scale, share, freq, out, at):  # type: ignore[no-untyped-def]
     rest = np.int64(4096)
     for s in range(first, last + 1):
         if s != filler and share[s] > 0:
-            freq[s] = _rounded(share[s], _length_of(share[s]), chosen)
+            freq[s] = rounded(share[s], length_of(share[s]), chosen)
             rest -= freq[s]
     freq[filler] = rest
     return _write(freq, filler, chosen, out, at)

@@ -22,7 +22,11 @@ WEIGHTS: Final[tuple[NDArray[np.int64], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A rule that puts tiles into groups: sum of ``WEIGHTS[weights]`` against ascending limits."""
+    """A rule that puts tiles into groups: sum of ``WEIGHTS[weights]`` against ascending limits.
+
+    ``weights`` of -1 - b are the distances from byte b, round the circle. The first group is number ``least``.
+    """
 
     weights: int
     limits: NDArray[np.int64]
+    least: int = 0

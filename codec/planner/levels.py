@@ -15,7 +15,8 @@ class Level:
     ``entropy_below``: a plane is worth coding if its order-0 entropy is below so many thousandths of its
     size. ``zstd``: level where zstd pays; ``zstd_small``: for planes up to ``zstd_always`` bytes, where it
     is always tried; ``lzma``: LZMA is tried, too, for bytes that are no floats. ``probe``: look for what zstd gains in
-    all planes of floats, not only where symbols repeat; ``mixing``: stage 8 is tried for all planes that are worth it.
+    all planes of floats, not only where symbols repeat; ``mixing``: stage 8 is tried for all planes that are worth it;
+    ``columns``: stage 7 is tried for integers.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Level:
     probe: bool = False
     lzma: bool = False
     mixing: bool = False
+    columns: bool = True
 
 
 #: By exponent bits: 5 fp16, 8 bf16 and fp32, 11 fp64. Choices without a vector layout
@@ -37,7 +39,8 @@ class Level:
 LEVELS: Final = {
     level.name: level
     for level in (
-        Level("fast", {5: (3,), 8: (0,), 11: (3,)}, huffman=True, tables=2, entropy_below=980, zstd_small=3),
+        Level("fast", {5: (3,), 8: (0,), 11: (3,)}, huffman=True, tables=2, entropy_below=980, zstd_small=3,
+              columns=False),
         Level("default", {5: (1, 2, 3), 8: (0, 2), 11: (0, 3)}),
         Level("max", {5: (0, 1, 2, 3), 8: (0, 1, 2, 3), 11: (0, 1, 2, 3)}, sample=1 << 62, entropy_below=1000, zstd=19,
               zstd_always=1 << 20, probe=True, lzma=True, mixing=True),

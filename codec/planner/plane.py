@@ -9,14 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.kernels import column_levels
 from codec.kernels import groups as kernel
 from codec.kernels import tables as table_kernel
 from codec.kernels.native import invoke, place
 from codec.memory import kept
+from codec.planner.columns import LEAST, Look, plan_columns
 from codec.planner.groups import WEIGHTS, Groups
 from codec.planner.levels import Level
 from codec.planner.mixing import Hints
 from codec.stages import huffman, plain, rans
+from codec.stages.choice import bits_for
+from codec.stages.columns import LANE_BYTES
 from codec.stages.geometry import Bytes, plane_bytes, working
 
 _POINT: Final = table_kernel.POINT
@@ -51,6 +55,8 @@ class Sample:
     ``whole``: of all there are. ``probed``: whether zstd may find something in them. ``span``: the largest symbol of
     the last plane, 0 if it has no symbols. ``absent`` gives, for planes of whole bytes that were not looked at whole, a
     row for each of them: which bytes occur nowhere in it. ``floats``: the bytes are floats all the same.
+    ``periods``: how many columns a row may have, for stage 7; none where it can't be. ``plane``: all of the only plane,
+    if elements are bytes. ``chunks``: how many the span has.
     """
 
     data: Bytes
@@ -65,6 +71,9 @@ class Sample:
     probed: bool
     absent: Callable[[], NDArray[np.bool_]] | None = None
     floats: bool = False
+    periods: tuple[int, ...] = ()
+    plane: Bytes | None = None
+    chunks: int = 1
 
 
 class _Room:
@@ -103,18 +112,20 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
     )  # fmt: skip
     report = room.report[:planes].tolist()
     tables: list[Any] = []
-    if rows and s.absent is not None:
+    absent = s.absent() if rows and s.absent is not None else None
+    if absent is not None:
         # what the sample lacks was given a place in each table; 250 places for bytes that never come cost 6 %
-        for of_plane, r in zip(s.absent(), report, strict=True):
+        for of_plane, r in zip(absent, report, strict=True):
             room.counts[r[kernel.ROW] : r[kernel.ROW] + r[kernel.COUNT], of_plane] = 0
     if rows:
         fit: Callable[..., list[Any]] = huffman.fit_planes if level.huffman else rans.fit_planes
         scale = s.scale if s.scale == 1 else max(1, s.scale // 64)
         tables = fit(room.counts[:rows], [r[kernel.COUNT] for r in report if r[kernel.COUNT]], scale)
     tables.reverse()
+    start = 0
     runs: list[Bytes] | None = None
     out = []
-    for p, (size, _, looked, bits, count, way, _) in enumerate(report):
+    for p, (size, tiles, looked, bits, count, way, row) in enumerate(report):
         field = "bytes" if not s.span else "symbol" if p == planes - 1 else "rest"
         zstd = 0
         if (
@@ -127,11 +138,29 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
             zstd = _zstd_level(runs[p], s.whole, level, min(bits, looked * 8 << _POINT), looked, field)
         lzma = level.lzma and field == "bytes" and not s.floats and size >= _LZMA_LEAST
         zstd = zstd or (level.zstd_small if lzma else 0)
+        found, groups = None, None
         if count:
-            out.append(PlanePlan(tables.pop(), Groups(way, limits[p, : count - 1].copy()), zstd, field, lzma))
-        else:
-            out.append(PlanePlan(None, None, zstd, field, lzma))
+            found, groups = tables.pop(), Groups(way, limits[p, : count - 1].copy())
+        if count and level.columns and s.periods and size >= LEAST and s.widths[p] == 8:
+            counts = room.counts[row : row + count]
+            part = s.data[start : start + size]
+            lacks = None if absent is None else absent[p]
+            look = Look(part, s.tile, s.scale, s.periods, lacks, counts.sum(axis=0), s.plane, s.chunks)
+            taken = _bits(counts, found, s.scale, tiles, s.chunks)
+            found, groups = plan_columns(look, way, taken) or (found, groups)
+        start += size
+        out.append(PlanePlan(found, groups, zstd, field, lzma))
     return out
+
+
+def _bits(counts: NDArray[np.int64], tables: Any, scale: int, tiles: int, chunks: int) -> int:
+    """Bits (times 2^POINT) that a plane takes by tables that were fitted to these counts, 1 in ``scale``."""
+    frequencies = (tables.encoder.reshape(-1, 256) & 4095).astype(np.int64)
+    total = scale * int(column_levels.coded_bits(counts, frequencies)) // (1 if scale == 1 else 64)
+    size = int(counts.sum()) * scale // (1 if scale == 1 else 64) // chunks
+    lanes = 128 if tables.top < 128 and size >= rans.WRITTEN else rans.lanes_for(size)
+    choices = scale * tiles * bits_for(tables.count)
+    return total + (8 * (len(tables.raw) + chunks * LANE_BYTES * lanes) + choices << _POINT)
 
 
 def _zstd_level(run: Bytes, whole: bool, level: Level, order0: int, size: int, field: str) -> int:

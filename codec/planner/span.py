@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from math import gcd
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.planner import fields, mixing
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes
-from codec.planner.tiles import chunk_for, tile_for
+from codec.planner.tiles import chunk_for, periods_for, row_for, tile_for
 from codec.stages import plain
 from codec.stages.geometry import Bytes, plane_bytes, plane_geometry, read_only, working
 from codec.stages.layout import UINT, Layout, Plane
@@ -32,6 +33,8 @@ _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
 #: a layout that only small tensors have takes half a second.
 _PLAIN: Final = 1 << 12
+#: How often each column is looked at, if there are so many rows: its scale is then off by a tenth.
+SEEN: Final = 64
 #: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
 #: (8, 4, 1 | 8, 8), so that number is tried for fp32 at any level.
 HALF_MANTISSA: Final = 3
@@ -126,8 +129,9 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     if width == 2 and 8 < (high := ors.bit_length()) < 16 and _top_is_better(x, high - 8):
         places = [*fields.cut_planes(0, high - 8), (high - 8, 8)]
     constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
-    layout = _layout(data.size, code, width, tile_for(shape, elements), places, constant=constant)
-    return _with_planes(layout, x, level, None, None)
+    tile = tile_for(shape, elements)
+    layout = _layout(data.size, code, width, tile, places, row=row_for(shape, tile), constant=constant)
+    return _with_planes(layout, x, level, None, None, periods_for(shape, tile, layout.chunk, elements))
 
 
 def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
@@ -184,13 +188,15 @@ def _finish_float(
 
 def _layout(
     length: int, code: int, width: int, tile: int, places: list[tuple[int, int]], fold: int | None = None,
-    window: int | None = None, constant: int = 0, drops: bool = False, escapes: bool = False,
+    window: int | None = None, constant: int = 0, drops: bool = False, escapes: bool = False, row: int = 1,
 ) -> Layout:  # fmt: skip
     """A layout without tables. A window is written where the last plane reaches beyond the element, too."""
     planes = tuple(Plane(shift, bits) for shift, bits in places)
     if fold is not None and not window and places[-1][0] + 8 <= 8 * width:
         window = None
-    return Layout(length, code, width, tile, chunk_for(tile, width), planes, fold, window, constant, drops, escapes)
+    return Layout(
+        length, code, width, tile, chunk_for(max(tile, row), width), planes, fold, window, constant, drops, escapes
+    )
 
 
 def _step(elements: int, tile: int, most: int) -> tuple[int, int]:
@@ -249,10 +255,12 @@ def room_for(layout: Layout, elements: int) -> int:
 
 def _with_planes(
     layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None,
-    zeros: NDArray[np.int64] | None,
+    zeros: NDArray[np.int64] | None, periods: tuple[int, ...] = (),
 ) -> Plan:  # fmt: skip
-    """Choose for each plane from a sample of tiles."""
-    step, size = _step(x.size, layout.tile, level.sample)
+    """Choose for each plane from a sample of tiles. ``periods``: see Sample."""
+    most = max(level.sample, SEEN * max(periods, default=0)) if level.columns else level.sample
+    step, size = _step(x.size, layout.tile, most)
+    periods = tuple(p for p in periods if step == 1 or gcd(step, max(1, p // layout.tile)) == 1)
     # bytes may repeat anywhere: all of an opaque span is looked at; floats hardly ever repeat
     most = RUN if symbol is not None else OPAQUE_SPAN // layout.width
     middle = max(0, (x.size - most) // 2) // layout.tile * layout.tile
@@ -296,7 +304,8 @@ def _with_planes(
     plans = plan_planes(
         Sample(
             data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed,
-            absent if symbol is None and step > 1 else None, layout.dtype in _FLOATS,
+            absent if symbol is None and step > 1 else None, layout.dtype in _FLOATS, periods,
+            read_only(x.view(np.uint8)) if layout.width == 1 and len(layout.planes) == 1 else None, layout.chunks,
         ),
         level,
     )  # fmt: skip

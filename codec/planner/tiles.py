@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from codec.limits import CHUNK_BYTES_MAX
+from codec.limits import CHUNK_BYTES_MAX, COLUMNS_MAX
 
 _SMALL = 256
 _LARGE = 8192
@@ -37,3 +37,28 @@ def tile_for(shape: tuple[int, ...], elements: int) -> int:
 def chunk_for(tile: int, width: int) -> int:
     """Elements in a chunk: as many whole tiles as fit."""
     return CHUNK_BYTES_MAX // width // tile * tile
+
+
+def row_for(shape: tuple[int, ...], tile: int) -> int:
+    """Elements in a row that is several tiles, so that chunks may have whole ones; 1 where it is not.
+
+    >>> row_for((100, 28672), 7168), row_for((100, 4096), 4096), row_for((4, 1 << 20), 8192)
+    (28672, 1, 1)
+    """
+    row = prod(shape[1:]) if len(shape) > 1 else 0
+    return row if tile < row <= COLUMNS_MAX and row % tile == 0 else 1
+
+
+def periods_for(shape: tuple[int, ...], tile: int, chunk: int, elements: int) -> tuple[int, ...]:
+    """How many columns stage 7 may take a row to have: those of a row, of the last dimension, and none (1).
+
+    >>> periods_for((1024, 4096), 4096, 1 << 19, 1 << 22), periods_for((64, 3, 3, 32), 288, 288, 64 * 288)
+    ((4096, 1), (288, 32, 1))
+    """
+    row = prod(shape[1:]) if len(shape) > 1 else 1
+    wanted = dict.fromkeys((row, shape[-1] if len(shape) > 2 else row, 1))
+    return tuple(
+        p
+        for p in wanted
+        if 0 < p <= COLUMNS_MAX and (tile % p == 0 or p % tile == 0) and (chunk % p == 0 or elements <= chunk)
+    )

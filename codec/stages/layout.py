@@ -19,6 +19,7 @@ from codec.limits import (
     TILE_ELEMENTS_MAX,
 )
 from codec.stages import registry, transforms
+from codec.stages.columns import COLUMNS
 from codec.stages.transforms import Transform
 from codec.wire import Cursor, varint
 
@@ -159,6 +160,10 @@ def decode(c: Cursor) -> Layout:
         if held > SPAN_TABLES_MAX:
             raise c.bad(f"more than {SPAN_TABLES_MAX} tables")
         planes.append(Plane(shift, bits, _tables(c, tables)))
+        if tables >> 5 == COLUMNS:
+            several = chunk if length // width > chunk else None
+            if bits != 8 or flags & _DROPS or not planes[-1].tables.fits(tile, several):
+                raise c.bad(f"tables by columns for a plane of {bits} bits, drops, or tiles and chunks that do not fit")
     if not planes and (window is not None or flags & _ESCAPES):
         raise c.bad("window or escapes without planes")
     return Layout(

@@ -86,6 +86,19 @@ def lanes_for(size: int) -> int:
     return 64 if size >= 65536 else 16 if size >= 16384 else 4 if size >= 2048 else 1
 
 
+def read_states(c: Cursor, lanes: int) -> NDArray[np.uint32]:
+    """The states to start with."""
+    states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
+    if int(states.min()) < START:
+        raise c.bad("a rANS state is below 65536")
+    return states
+
+
+def ended(states: NDArray[np.uint32]) -> bool:
+    """Whether all states are as an encoder began."""
+    return states.tobytes() == _STARTS[: 4 * states.size]
+
+
 def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
     """Decode one plane into ``out``. Raises CorruptFileError."""
     words = c.varint((c.end - c.at) // 2)
@@ -93,11 +106,9 @@ def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) 
     if g.size >= WRITTEN and lanes not in (64, 128):
         raise c.bad(f"{lanes} rANS lanes, not 64 or 128")
     choice = choices.read(c, body, g.tiles, tables.count)
-    states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
-    if int(states.min()) < START:
-        raise c.bad("a rANS state is below 65536")
+    states = read_states(c, lanes)
     at = c.skip(2 * words)
     end = kernel.decode(body, at, c.at, lanes, tables.decoder, choice, g.tile, states, out, g.size)
-    if end != c.at or states.tobytes() != _STARTS[: 4 * lanes]:
+    if end != c.at or not ended(states):
         raise c.bad("rANS stream does not end where it should")
     return -1

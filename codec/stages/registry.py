@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from codec.stages import huffman, mixing, plain, rans
+from codec.stages import columns, huffman, mixing, plain, rans
 from codec.stages.geometry import Bytes, Geometry
 from codec.wire import Cursor
 
@@ -13,9 +13,9 @@ from codec.wire import Cursor
 #: it is in out.
 Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
-NAMES: Final = dict(enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA"))) | {
-    mixing.MIXING: "mixing"
-}
+NAMES: Final = dict(
+    enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA", "rANS by columns", "mixing"))
+)
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -26,11 +26,13 @@ DECODERS: Final[dict[int, Decode]] = {
     plain.PAIR: plain.decode_pair,
     plain.LZMA: plain.decode_lzma,
     mixing.MIXING: mixing.decode,
+    columns.COLUMNS: columns.decode,
 }
 
 TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
     rans.RANS: rans.read_tables,
     huffman.HUFFMAN: huffman.read_tables,
+    columns.COLUMNS: columns.read_tables,
 }
 
 #: Stages that may code the tiles' drops, and those that may code a plane.

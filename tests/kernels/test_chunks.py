@@ -26,10 +26,24 @@ from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
 from codec.errors import CodecError
-from codec.kernels import bodies, chunks, heads, huffman, payloads, permute, planes, rans, registers, transforms, xxh3
+from codec.kernels import (
+    bodies,
+    chunks,
+    columns,
+    heads,
+    huffman,
+    payloads,
+    permute,
+    planes,
+    rans,
+    registers,
+    transforms,
+    xxh3,
+)
 from codec.kernels import made as makes
 from codec.planner.levels import level_of
 from codec.stages import layout as layouts
+from codec.stages.columns import COLUMNS
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.layout import Layout, Plane
 from codec.stages.transforms import Fields, Offset, Palette, Sparse
@@ -60,6 +74,7 @@ from tests.stages.payloads import FIT
 GUARD = 64
 #: Of all that is drawn in plain Python, too, where the first address is 0, which must not be that of a merge.
 CODERS = [rans.decode_address(), huffman.decode_address(), permute.decode_address(), xxh3.address()]
+CODERS.append(columns.decode_address())
 FILL = 0xA5
 _NO_FRAMES, _NO_BYTES = np.zeros((0, 4), np.int64), np.zeros(0, np.uint8)
 #: More examples where most are refused at once.
@@ -159,8 +174,8 @@ QUICK = Quick()
 @pytest.mark.parametrize("kind", KINDS)
 def test_undamaged_records_go_the_quick_way(kind: str, level: str) -> None:
     """All of them: the quick way cannot stop to work unnoticed."""
-    for rows, columns, tail in ((1, 1, b""), (5, 30, b"a"), (9, 304, b""), (40, 64, b"abc")):
-        span = made(kind, level, rows, columns, tail)
+    for rows, width, tail in ((1, 1, b""), (5, 30, b"a"), (9, 304, b""), (40, 64, b"abc")):
+        span = made(kind, level, rows, width, tail)
         assert QUICK.decode(span.body, len(span.original)) == span.original
 
 
@@ -216,13 +231,13 @@ def test_a_layout_without_a_merge_is_named(kind: str) -> None:
     span, small, quick = made(kind, "default", 20, 304), made(kind, "default", 9, 304), Quick()
     assert quick.known.tolist() == CODERS
     assert quick.decode(small.body, len(small.original)) == small.original
-    assert quick.known[4:6].tolist() == [0, span.layout.width] and quick.known.size == 7
+    assert quick.known[5:7].tolist() == [0, span.layout.width] and quick.known.size == 8
     assert quick.decode(span.body, len(span.original)) == span.original
     code = planes.code_of(tuple(p.width for p in span.layout.planes))
-    assert quick.known[7:9].tolist() == ([code, span.layout.width] if code else [])
+    assert quick.known[8:10].tolist() == ([code, span.layout.width] if code else [])
     for each in (span, small):
         assert quick.decode(each.body, len(each.original)) == each.original
-    assert quick.known.size == (10 if code else 7)
+    assert quick.known.size == (11 if code else 8)
 
 
 def lone_symbol(states: bytes, words: bytes) -> Span:
@@ -395,6 +410,11 @@ def heads_alike(head: bytes) -> None:
             found = room.view(np.uint64) if held else mine[k * 2048 : (k + 1) * 2048]
             assert (found == plane.tables.decoder.view(np.uint64)[k * 2048 : (k + 1) * 2048]).all()
         at += 2048 * plane.tables.count
+        if plane.tables.stage == COLUMNS:
+            beside = plane.tables.beside(lay.tile)
+            assert state[heads.HEAD + heads.FIELDS * p + heads.PERIOD] == beside.size
+            assert (QUICK.tables[at:].view(np.uint8)[: beside.size] == beside).all()
+            at += 2048 * -(-beside.size // 16384)
     assert state[heads.ROWS] * 2048 == at
 
 
@@ -417,7 +437,7 @@ def test_layouts_without_a_vector_way_share_a_merge() -> None:
     for count in (3, 5, 7):
         span = of_planes(count)
         assert quick.decode(span.body, len(span.original)) == span.original
-    assert quick.known[4:].reshape(-1, 3)[:, :2].tolist() == [[0, 1]]
+    assert quick.known[5:].reshape(-1, 3)[:, :2].tolist() == [[0, 1]]
 
 
 @given(made_spans(), st.integers(0, 8))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from numba import config
 
 from codec.kernels import coding, huffman, rans
+from codec.kernels import columns as columns_kernel
+from codec.stages import columns
 from codec.stages.geometry import read_only
 from tests.stages.payloads import FIT, PAYLOAD
 
@@ -36,6 +38,7 @@ class Plane:
     limits: tuple[int, ...] = ()
     raw: int = 0
     zstd: int = 0
+    least: int = 0
 
     @property
     def data(self) -> np.ndarray:
@@ -45,7 +48,7 @@ class Plane:
     def choice(self) -> np.ndarray:
         """How many limits are not above the sum of each tile, as if the last were full."""
         sums = sums_of(self.tiles, self.tile, self.weights)
-        return np.array([sum(limit <= total for limit in self.limits) for total in sums], np.uint8)
+        return np.array([self.least + sum(limit <= total for limit in self.limits) for total in sums], np.uint8)
 
     def stored(self) -> tuple[int, bytes]:
         """(stage, payload)."""
@@ -60,7 +63,8 @@ class Plane:
 
 
 def sums_of(tiles: list[np.ndarray], tile: int, weights: int) -> list[int]:
-    return [int(WEIGHTS[weights][t].sum()) * tile // t.size for t in tiles]
+    every = WEIGHTS[weights] if weights >= 0 else np.minimum(BYTE - (-1 - weights) & 255, (-1 - weights) - BYTE & 255)
+    return [int(every[t].sum()) * tile // t.size for t in tiles]
 
 
 def plane_of(
@@ -84,7 +88,7 @@ def plane_of(
     plane = Plane(width, tiles, tile)
     if not stage or not tiles:
         return plane
-    plane.weights = int(rng.integers(4))
+    plane.weights = int(rng.integers(4) if rng.integers(3) else -1 - rng.integers(256))
     sums = sorted(sums_of(tiles, tile, plane.weights))
     plane.limits = tuple(sorted({sums[k] for k in rng.integers(0, len(sums), count - 1)}))
     counts = np.zeros((len(plane.limits) + 1, 256), np.int64)
@@ -92,7 +96,14 @@ def plane_of(
         counts[k] += np.bincount(t, minlength=256)
     if lacks:
         counts[:, rng.choice(plane.data)] = 0
-    plane.tables = FIT[stage](counts, 1)
+    if stage == columns.COLUMNS:
+        plane.least = int(rng.integers(4))
+        counts[:] = counts.sum(axis=0)  # any table may code any byte
+        period = tile if tile <= 1 << 14 and rng.integers(2) and len(counts) > 1 else 1
+        beside = rng.integers(60, 68, period, dtype=np.uint8) if period > 1 else None
+        plane.tables = columns.fit_tables(counts, 1, beside)
+    else:
+        plane.tables = FIT[stage](counts, 1)
     return plane
 
 
@@ -123,18 +134,24 @@ class Run:
     def __init__(self, chunk: Chunk, front: int) -> None:
         self.chunk, self.at, planes = chunk, front, chunk.planes
         self.table = np.zeros((len(planes), coding.COLUMNS), np.int64)
-        rows, limits = 0, 0
+        rows, limits, beside = 0, 0, [NO_BYTES]
         for row, p in zip(self.table, planes, strict=True):
             row[coding.WIDTH], row[coding.ZSTD] = p.width, p.zstd
             if p.tables is not None:
                 row[coding.TABLES], row[coding.STAGE], row[coding.ROW] = p.tables.count, p.tables.stage, rows
                 row[coding.TOP], row[coding.RAW] = getattr(p.tables, "top", 255), p.raw
                 row[coding.WEIGHTS], row[coding.LIMITS_AT], row[coding.LIMITS] = p.weights, limits, len(p.limits)
+                row[coding.LEAST] = p.least
+                if p.tables.stage == columns.COLUMNS:
+                    beside.append(p.tables.beside(p.tile))
+                    row[coding.BESIDE_AT] = sum(b.size for b in beside[:-1])
+                    row[coding.BESIDE] = beside[-1].size
                 rows += p.tables.count
                 limits += len(p.limits)
         self.encoder = np.concatenate(
             [np.zeros(0, np.uint32), *(p.tables.encoder for p in planes if p.tables is not None)]
         )
+        self.beside = read_only(np.concatenate(beside))
         self.limits = np.array([v for p in planes for v in p.limits], np.int64)
         self.pieces = read_only(np.concatenate([NO_BYTES, *(p.data for p in planes)]))
         self.starts = np.array([0, *itertools.accumulate(p.data.size for p in planes)], np.int64)
@@ -145,7 +162,8 @@ class Run:
         self.work = self.guarded(2 * max((p.data.size for p in planes), default=0) + 64)
         self.numbers = self.guarded(8 * coding.NUMBERS).view(np.int64)
         self.report = self.guarded(16 * len(planes)).view(np.int64).reshape(-1, 2)
-        self.known = np.array([rans.encode_address(), huffman.encode_address()], np.int64)
+        encoders = (rans.encode_address(), huffman.encode_address(), columns_kernel.encode_address())
+        self.known = np.array(encoders, np.int64)
 
     def guarded(self, size: int) -> np.ndarray:
         self.rooms.append(np.full(size + 2 * GUARD, 0xA5, np.uint8))
@@ -155,8 +173,8 @@ class Run:
         """Code from plane p on; where it stopped."""
         stop = coding.encode(
             p, self.table, self.chunk.elements, self.chunk.tile, self.chunk.drops, self.pieces, self.starts,
-            self.encoder, self.limits, WEIGHTS, self.out, self.at, self.choice, self.sums, self.work, self.numbers,
-            self.report, self.known,
+            self.encoder, self.limits, WEIGHTS, self.beside, self.out, self.at, self.choice, self.sums, self.work,
+            self.numbers, self.report, self.known,
         )  # fmt: skip
         for room in self.rooms:
             assert (room[:GUARD] == 0xA5).all() and (room[-GUARD:] == 0xA5).all()
@@ -186,7 +204,7 @@ def check(chunk: Chunk, front: int = 0) -> list[int]:
 PLAN = st.tuples(
     st.sampled_from([8, 8, 4, 2, 1]),
     st.sampled_from(["any", "normal", "normal", "low", "same", "two"]),
-    st.sampled_from([0, 2, 2, 3, 3]),
+    st.sampled_from([0, 2, 2, 3, 3, 7, 7]),
     st.sampled_from([1, 2, 3, 4, 5, 16]),
     st.sampled_from([False, False, False, True]),
 )
@@ -212,7 +230,7 @@ def test_any_chunk(
     check(chunk, front)
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [2, 3, 7])
 @pytest.mark.parametrize("n", [2047, 2048, 16383, 16384, 65535, 65536, 70001])
 @pytest.mark.skipif(config.DISABLE_JIT, reason="slow in plain Python")
 def test_sizes_around_lanes(n: int, stage: int) -> None:
@@ -222,7 +240,7 @@ def test_sizes_around_lanes(n: int, stage: int) -> None:
         ]
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [2, 3, 7])
 @pytest.mark.parametrize("weights", range(4))
 def test_each_way_to_describe_a_tile(stage: int, weights: int) -> None:
     """Tiles of bytes around two values, which every description tells apart: two tables, each for half of them."""
@@ -241,7 +259,7 @@ def test_each_way_to_describe_a_tile(stage: int, weights: int) -> None:
     assert check(Chunk(359, 50, NO_BYTES, [plane])) == [stage]
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [2, 3, 7])
 def test_what_is_not_smaller_is_stored(stage: int) -> None:
     """A payload as large as the plane is not kept, nor one whose table makes it as large where that counts."""
     rng = np.random.default_rng(1)
@@ -257,7 +275,7 @@ def test_what_is_not_smaller_is_stored(stage: int) -> None:
     assert check(chunk) == [0]
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [2, 3, 7])
 @pytest.mark.parametrize("where", [0, 70, 199])
 @pytest.mark.parametrize("byte", [0, 34, 255])
 def test_a_byte_without_code_is_stored(stage: int, where: int, byte: int) -> None:

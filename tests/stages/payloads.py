@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from codec.kernels import columns as columns_kernel
 from codec.kernels import huffman as huffman_kernel
 from codec.kernels import rans as rans_kernel
 from codec.kernels import tables as table_kernel
+from codec.kernels.native import invoke, place
 from codec.stages import choice as choices
-from codec.stages import huffman, rans
+from codec.stages import columns, huffman, rans
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import varint
 
@@ -47,9 +49,30 @@ def huffman_payload(plane: Bytes, tile: int, choice: Bytes, tables: huffman.Huff
     return b"".join([*(varint(int(s)) for s in sizes), pack(choice, tables.count), work[:total].tobytes()])
 
 
+def columns_payload(plane: Bytes, tile: int, choice: Bytes, tables: columns.ColumnTables) -> bytes | None:
+    """Stage 7; ``choice`` are the numbers of the rows. None if a byte occurs that its table does not have."""
+    lanes, work = columns.lanes_for(plane.size), np.zeros(2 * plane.size + 16, np.uint8)
+    states, rows = np.full(lanes, rans.START, np.uint32), choice
+    beside = tables.beside(tile)
+    at = invoke(
+        columns_kernel.encode_address(), place(plane), plane.size, tile, place(rows), rows.size, place(beside),
+        beside.size, place(tables.encoder), tables.count, lanes, place(states), place(work), work.size,
+    )  # fmt: skip
+    if at < 0:
+        return None
+    words = (work.size - at) // 2
+    numbers = columns.write_numbers(rows) if tables.count > 1 else b""
+    return b"".join((varint(words), numbers, states.tobytes(), work[at:].tobytes()))
+
+
 #: By stage: fit(counts of each group, scale) -> tables; payload(plane, tile, choice, tables).
-FIT: Final[dict[int, Callable[..., Any]]] = {rans.RANS: rans.fit_tables, huffman.HUFFMAN: huffman.fit_tables}
+FIT: Final[dict[int, Callable[..., Any]]] = {
+    rans.RANS: rans.fit_tables,
+    huffman.HUFFMAN: huffman.fit_tables,
+    columns.COLUMNS: columns.fit_tables,
+}
 PAYLOAD: Final[dict[int, Callable[..., bytes | None]]] = {
     rans.RANS: rans_payload,
     huffman.HUFFMAN: huffman_payload,
+    columns.COLUMNS: columns_payload,
 }
