@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from codec.blocks import CODES_MAX, codes_of, parts_of
 from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
@@ -23,6 +24,7 @@ from codec.memory import kept
 from codec.planner.levels import Level, level_of
 from codec.sources.segment import Field
 from codec.stages import layout
+from codec.stages.codes import Codes
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import varint
@@ -54,23 +56,31 @@ def encode_fields(
 ) -> list[EncodedSpan]:
     """Code blocks of ``fields``; ``row``: blocks in one row of the tensor.
 
-    ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most.
+    ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most. Codes that fields have together are
+    coded so, or each field by itself, whichever was smaller for the first piece; where a piece takes more than the
+    other way took when it was last tried, the other is tried again.
     """
-    sizes = tuple(field.size for field in fields)
-    block = sum(sizes)
-    each = PART_BYTES // block
+    block = sum(field.size for field in fields)
+    way: Fields | Codes = Fields(tuple(field.size for field in fields))
+    each, other = PART_BYTES // block, codes_of(fields)
+    if other is not None:
+        way, other = other, way
+        each = min(each, CODES_MAX // max(way.codes))
     each = each // row * row or each  # whole rows, where they fit
-    spans = []
+
+    def coded(piece: Bytes, way: Fields | Codes) -> EncodedSpan:
+        return _made(piece, dtype, way, [Part(*part) for part in parts_of(piece, fields, way, row)], level)
+
+    spans, tried, of = [], 0, 1  # what the other way took when it was last tried: stored bytes, of how many
     for at in range(0, data.size, each * block):
-        piece, offset, parts = read_only(data[at : at + each * block]), 0, []
-        count = piece.size // block
-        for field in fields:
-            out = np.empty(count * field.size, np.uint8)
-            kernel.collect(piece, offset, field.size, block, out)
-            kind = DTYPES[field.dtype]
-            parts.append(Part(out, kind, (-(-count // row), row * field.size * 8 // kind.bits), field.name))
-            offset += field.size
-        spans.append(_made(piece, dtype, Fields(sizes), parts, level))
+        piece = read_only(data[at : at + each * block])
+        best = coded(piece, way)
+        if other is not None and best.stored.size * of > tried * piece.size:
+            second = coded(piece, other)
+            if second.stored.size < best.stored.size:
+                best, second, way, other = second, best, other, way
+            tried, of = second.stored.size, piece.size
+        spans.append(best)
     return spans
 
 

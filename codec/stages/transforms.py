@@ -15,17 +15,17 @@ import numpy as np
 from codec.errors import UnsupportedVersionError
 from codec.kernels import leb128
 from codec.kernels import transforms as kernel
+from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
+from codec.stages import codes
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import Cursor, varint
 
 FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128 = 1, 2, 3, 4, 5, 6, 7
 NAMES: Final = {
     FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
-    LEB128: "leb128",
+    LEB128: "leb128", codes.CODES: "codes",
 }  # fmt: skip
 
-FIELDS_MAX: Final = 16
-FIELD_BYTES_MAX: Final = 1 << 16
 VALUES_MAX: Final = 1 << 16
 _UINT: Final = (np.uint8, np.uint16, np.uint32, np.uint64)
 
@@ -285,6 +285,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     OFFSET: _read_offset,
     COPY: lambda c: Copy(c.varint()),
     LEB128: lambda c: Leb128(_code(c), _at_least_one(c, 1 << 63), c.u64()),
+    codes.CODES: codes.read,
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 

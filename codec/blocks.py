@@ -1,0 +1,62 @@
+"""How blocks of fields are coded: each field by itself, or the codes that fields have together; the parts of both."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from codec.dtypes import DTYPES, DType
+from codec.kernels import transforms as kernel
+from codec.limits import CHUNK_BYTES_MAX, TILE_ELEMENTS_MAX
+from codec.sources.segment import Field
+from codec.stages.codes import Codes, Held
+from codec.stages.geometry import Bytes
+from codec.stages.transforms import Fields
+
+#: Codes of a part, at most: it is one chunk, of whole tiles.
+CODES_MAX: Final = CHUNK_BYTES_MAX - TILE_ELEMENTS_MAX
+
+
+def codes_of(fields: tuple[Field, ...]) -> Codes | None:
+    """The transform of blocks whose codes are packed; None if no field says that it has any, or they are too many."""
+    if not any(field.packed for field in fields):
+        return None
+    held: list[Held] = []
+    names: dict[str, int] = {}  # of parts of codes -> their numbers
+    count = 0
+    for field in fields:
+        packed = field.packed
+        part = names.get(packed.name, count) if packed else count
+        count = max(count, part + 1)
+        if packed:
+            names[packed.name] = part
+            held.append(Held(field.size, part, packed.bits, packed.shift, packed.run))
+        else:
+            held.append(Held(field.size, part))
+    found = Codes(tuple(held))
+    return found if max(found.codes) <= CODES_MAX else None
+
+
+def parts_of(
+    data: Bytes, fields: tuple[Field, ...], way: Fields | Codes, row: int
+) -> list[tuple[Bytes, DType, tuple[int, ...], str]]:
+    """The parts of some whole blocks, as (bytes, element type, shape, name); ``row``: blocks in a row of the tensor."""
+    sizes = way.parts(data.size)
+    count = data.size // sum(field.size for field in fields)
+    parts = [np.zeros(size, np.uint8) for size in sizes]
+    if isinstance(way, Codes):
+        way.split(data, parts)
+        first = {held.part: field for held, field in zip(reversed(way.fields), reversed(fields), strict=True)}
+        kinds = [(f.packed.name, "U8") if (f := first[k]).packed else (f.name, f.dtype) for k in range(len(parts))]
+    else:
+        offset = 0
+        for size, part in zip(way.sizes, parts, strict=True):
+            kernel.collect(data, offset, size, sum(way.sizes), part)
+            offset += size
+        kinds = [(field.name, field.dtype) for field in fields]
+    found: list[tuple[Bytes, DType, tuple[int, ...], str]] = []
+    for part, (name, dtype) in zip(parts, kinds, strict=True):
+        kind = DTYPES[dtype]
+        found.append((part, kind, (-(-count // row), row * (part.size // count) * 8 // kind.bits), name))
+    return found

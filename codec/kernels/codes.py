@@ -1,0 +1,164 @@
+"""Packed codes of blocks to and from a byte each (FORMAT.md, transform 9).
+
+A field of ``size`` bytes at ``offset`` of each ``block`` has ``bits`` (1, 2 or 4) of each code, from bit ``shift`` of
+it on, in groups: ``run`` bytes, whose lowest bits are those of ``run`` codes in order, the next bits those of the next
+``run`` codes, and so on. codes: uint8[blocks * size * 8 / bits], out or data: uint8[blocks * block].
+
+The caller sees to it that offset + size <= block, that run divides size, and that shift + bits <= 8. Eight codes are
+moved at a time, as a word: in runs of 8 bytes and more, and where one byte has the bits of eight codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, overload
+
+_ONES = np.uint64(0x0101010101010101)
+_SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
+#: Bit k of byte k, and what moves bit 0 of byte k to bit 56 + k.
+_DIAGONAL = np.uint64(0x8040201008040201)
+_GATHER = np.uint64(0x0102040810204080)
+
+
+def _load(array: Any, at: Any) -> Any:
+    return array[at : at + 8].view(np.uint64)[0]
+
+
+def _store(array: Any, at: Any, word: Any) -> Any:
+    array[at : at + 8].view(np.uint64)[0] = word
+
+
+def _place(context: Any, b: Any, kind: Any, array: Any, at: Any) -> Any:
+    data = b.bitcast(context.make_array(kind)(context, b, array).data, ir.IntType(8).as_pointer())
+    return b.bitcast(b.gep(data, [at]), ir.IntType(64).as_pointer())
+
+
+@intrinsic
+def _load_ir(typing, array, at):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        return b.load(_place(context, b, signature.args[0], args[0], args[1]), align=1)
+
+    return types.uint64(array, types.int64), codegen
+
+
+@intrinsic
+def _store_ir(typing, array, at, word):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        b.store(args[2], _place(context, b, signature.args[0], args[0], args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), codegen
+
+
+overload(_load)(lambda array, at: lambda array, at: _load_ir(array, at))
+overload(_store)(lambda array, at, word: lambda array, at, word: _store_ir(array, at, word))
+
+
+@njit(nogil=True, cache=True)
+def every(codes):  # type: ignore[no-untyped-def]
+    """The OR of all codes uint8[n]."""
+    a, b, c, d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+    whole = np.int64(codes.size) & -32
+    for i in range(0, whole, 32):
+        a |= _load(codes, i)
+        b |= _load(codes, i + 8)
+        c |= _load(codes, i + 16)
+        d |= _load(codes, i + 24)
+    a |= b | c | d
+    a |= a >> np.uint64(32)
+    a |= a >> np.uint64(16)
+    a |= a >> np.uint64(8)
+    for i in range(whole, codes.size):
+        a |= np.uint64(codes[i])
+    return np.int64(a & np.uint64(255))
+
+
+@njit(nogil=True, cache=True)
+def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
+    """The bits of a field from its codes to its place in each block."""
+    each = size * 8 // bits
+    up, one, two, three = np.uint64(shift), np.uint64(bits), np.uint64(2 * bits), np.uint64(3 * bits)
+    mask = _ONES * np.uint64((1 << bits) - 1)
+    four = np.uint64(4)
+    for i in range(out.size // block):
+        at, to = i * each, i * block + offset
+        stop = to + size
+        if run & 7 == 0:
+            while to < stop:
+                for k in range(0, run, 8):
+                    p = at + k
+                    word = _load(codes, p) >> up & mask
+                    p += run
+                    word |= (_load(codes, p) >> up & mask) << one
+                    if bits < 4:
+                        p += run
+                        word |= (_load(codes, p) >> up & mask) << two
+                        p += run
+                        word |= (_load(codes, p) >> up & mask) << three
+                    if bits < 2:
+                        p += run
+                        high = _load(codes, p) >> up & mask
+                        p += run
+                        high |= (_load(codes, p) >> up & mask) << one
+                        p += run
+                        high |= (_load(codes, p) >> up & mask) << two
+                        p += run
+                        high |= (_load(codes, p) >> up & mask) << three
+                        word |= high << four
+                    _store(out, to + k, word)
+                at += run * 8 // bits
+                to += run
+        elif run == 1 and bits == 1:
+            while to < stop:
+                word = _load(codes, at) >> up & mask
+                out[to] = np.uint8(word * _GATHER >> np.uint64(56))
+                at += 8
+                to += 1
+        else:
+            while to < stop:
+                for k in range(run):
+                    byte = np.int64(0)
+                    for q in range(8 // bits):
+                        byte |= (np.int64(codes[at + q * run + k]) >> shift & ((1 << bits) - 1)) << q * bits
+                    out[to + k] = np.uint8(byte)
+                at += run * 8 // bits
+                to += run
+
+
+@njit(nogil=True, cache=True)
+def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[no-untyped-def]
+    """The bits of a field into its codes, which have none of these bits yet: the inverse of pack."""
+    each = size * 8 // bits
+    up = np.uint64(shift)
+    mask = _ONES * np.uint64((1 << bits) - 1)
+    for i in range(data.size // block):
+        to, at = i * each, i * block + offset
+        stop = at + size
+        if run & 7 == 0:
+            while at < stop:
+                for k in range(0, run, 8):
+                    word = _load(data, at + k)
+                    for q in range(8 // bits):
+                        p = to + q * run + k
+                        _store(codes, p, _load(codes, p) | (word >> np.uint64(q * bits) & mask) << up)
+                at += run
+                to += run * 8 // bits
+        elif run == 1 and bits == 1:
+            while at < stop:
+                word = np.uint64(data[at]) * _ONES & _DIAGONAL
+                _store(codes, to, _load(codes, to) | (word + _SEVENS >> np.uint64(7) & _ONES) << up)
+                at += 1
+                to += 8
+        else:
+            while at < stop:
+                for k in range(run):
+                    byte = np.int64(data[at + k])
+                    for q in range(8 // bits):
+                        p = to + q * run + k
+                        codes[p] = np.uint8(np.int64(codes[p]) | (byte >> q * bits & ((1 << bits) - 1)) << shift)
+                at += run
+                to += run * 8 // bits
