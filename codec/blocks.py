@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from codec.dtypes import DTYPES, DType
+from codec.kernels import tables
 from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX, TILE_ELEMENTS_MAX
 from codec.sources.segment import Field
@@ -60,3 +61,26 @@ def parts_of(
         kind = DTYPES[dtype]
         found.append((part, kind, (-(-count // row), row * (part.size // count) * 8 // kind.bits), name))
     return found
+
+
+def saved_by_counts(data: Bytes, way: Codes, stored: int) -> int:
+    """Bytes that blocks, which took ``stored`` as codes, would have taken more as fields, as far as counts of symbols
+    say it; 0 if they don't: where that is less than 1 %, or repeats or constants show in what was stored.
+    """
+    codes = [np.zeros(size, np.uint8) for size in way.parts(data.size)]
+    way.split(data, codes)
+    together = {held.part for held in way.fields if held.bits < 8}
+    bits, apart = sum(_bits(codes[part]) for part in sorted(together)), 0
+    for offset, held in way.placed():
+        if held.bits < 8:
+            out = np.empty(data.size // way.block * held.size, np.uint8)
+            kernel.collect(data, offset, held.size, way.block, out)
+            apart += _bits(out)
+    one = 8 << tables.POINT
+    more = (apart - bits) // one
+    return more if more * 100 > stored and stored * one * 10 > bits * 9 else 0
+
+
+def _bits(part: Bytes) -> int:
+    """Those that bytes take at their own entropy, times 2^POINT."""
+    return int(tables.entropy(np.bincount(part, minlength=256)))

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from codec.blocks import CODES_MAX, codes_of, parts_of
+from codec.blocks import CODES_MAX, codes_of, parts_of, saved_by_counts
 from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
@@ -57,29 +57,28 @@ def encode_fields(
     """Code blocks of ``fields``; ``row``: blocks in one row of the tensor.
 
     ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most. Codes that fields have together are
-    coded so, or each field by itself, whichever was smaller for the first piece; where a piece takes more than the
-    other way took when it was last tried, the other is tried again.
+    coded so, or each field by itself where that is smaller. It is tried unless counts alone say that it can't be, or a
+    piece takes less than one by itself last did, or would have.
     """
     block = sum(field.size for field in fields)
-    way: Fields | Codes = Fields(tuple(field.size for field in fields))
-    each, other = PART_BYTES // block, codes_of(fields)
-    if other is not None:
-        way, other = other, way
-        each = min(each, CODES_MAX // max(way.codes))
+    apart, together = Fields(tuple(field.size for field in fields)), codes_of(fields)
+    each = PART_BYTES // block if together is None else min(PART_BYTES // block, CODES_MAX // max(together.codes))
     each = each // row * row or each  # whole rows, where they fit
 
     def coded(piece: Bytes, way: Fields | Codes) -> EncodedSpan:
         return _made(piece, dtype, way, [Part(*part) for part in parts_of(piece, fields, way, row)], level)
 
-    spans, tried, of = [], 0, 1  # what the other way took when it was last tried: stored bytes, of how many
+    spans, known, of = [], 0, 1  # what fields by themselves took when last looked at: stored bytes, of how many
     for at in range(0, data.size, each * block):
         piece = read_only(data[at : at + each * block])
-        best = coded(piece, way)
-        if other is not None and best.stored.size * of > tried * piece.size:
-            second = coded(piece, other)
-            if second.stored.size < best.stored.size:
-                best, second, way, other = second, best, other, way
-            tried, of = second.stored.size, piece.size
+        best = coded(piece, together or apart)
+        if together is not None and best.stored.size * of > known * piece.size:
+            more = saved_by_counts(piece, together, best.stored.size)
+            known, of = best.stored.size + more, piece.size
+            if not more:
+                other = coded(piece, apart)
+                known = other.stored.size
+                best = other if known < best.stored.size else best
         spans.append(best)
     return spans
 
