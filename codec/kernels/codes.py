@@ -19,9 +19,8 @@ from numba.extending import intrinsic, overload
 
 _ONES = np.uint64(0x0101010101010101)
 _SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
-#: Bit k of byte k, and what moves bit 0 of byte k to bit 56 + k.
+#: Bit k of byte k.
 _DIAGONAL = np.uint64(0x8040201008040201)
-_GATHER = np.uint64(0x0102040810204080)
 
 
 def _load(array: Any, at: Any) -> Any:
@@ -54,8 +53,79 @@ def _store_ir(typing, array, at, word):  # type: ignore[no-untyped-def]
     return types.void(array, types.int64, types.uint64), codegen
 
 
+def _runs(codes: Any, at: Any, shift: Any, run: Any, bits: Any, words: Any, out: Any, to: Any) -> None:
+    each, mask = 8 * words, np.uint8((1 << bits) - 1)
+    found = np.zeros(each, np.uint8)
+    for q in range(8 // bits):
+        held = codes[at + q * run : at + q * run + each]
+        found |= (held >> np.uint8(shift) & mask) << np.uint8(q * bits)
+    out[to : to + each] = found
+
+
+def _flags(codes: Any, at: Any, shift: Any, lanes: Any, out: Any, to: Any) -> None:
+    bits = codes[at : at + lanes] >> np.uint8(shift) & np.uint8(1)
+    out[to : to + lanes // 8] = np.packbits(bits, bitorder="little")
+
+
+@intrinsic(prefer_literal=True)
+def _runs_ir(typing, codes, at, shift, run, bits, words, out, to):  # type: ignore[no-untyped-def]
+    """8 * words bytes of packed codes: a byte each of the 8 / bits runs of codes, which begin at ``at``."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        width, i64 = bits.literal_value, ir.IntType(64)
+        vec = ir.VectorType(i64, words.literal_value)
+        down = b.insert_element(ir.Constant(vec, ir.Undefined), args[2], ir.Constant(ir.IntType(32), 0))
+        spread = ir.Constant(ir.VectorType(ir.IntType(32), vec.count), [0] * vec.count)
+        down = b.shuffle_vector(down, ir.Constant(vec, ir.Undefined), spread) if vec.count > 1 else down
+        mask = ir.Constant(vec, [0x0101010101010101 * ((1 << width) - 1)] * vec.count)
+        found = ir.Constant(vec, [0] * vec.count)
+        place = args[1]
+        for q in range(8 // width):
+            source = b.bitcast(_place(context, b, signature.args[0], args[0], place), vec.as_pointer())
+            held = b.and_(b.lshr(b.load(source, align=1), down), mask)
+            found = b.or_(found, b.shl(held, ir.Constant(vec, [q * width] * vec.count)))
+            place = b.add(place, args[3])
+        target = _place(context, b, signature.args[6], args[6], args[7])
+        b.store(found, b.bitcast(target, vec.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(codes, i64, types.uint64, i64, bits, words, out, i64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def _flags_ir(typing, codes, at, shift, lanes, out, to):  # type: ignore[no-untyped-def]
+    """Bit ``shift`` of each of so many codes, as bits."""
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        count, byte = lanes.literal_value, ir.IntType(8)
+        vec = ir.VectorType(byte, count)
+        one = b.shl(ir.Constant(byte, 1), b.trunc(args[2], byte))
+        mask = b.insert_element(ir.Constant(vec, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
+        mask = b.shuffle_vector(mask, mask, ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count))
+        source = b.bitcast(_place(context, b, signature.args[0], args[0], args[1]), vec.as_pointer())
+        held = b.and_(b.load(source, align=1), mask)
+        flags = b.bitcast(b.icmp_unsigned("!=", held, ir.Constant(vec, [0] * count)), ir.IntType(count))
+        target = _place(context, b, signature.args[4], args[4], args[5])
+        b.store(flags, b.bitcast(target, flags.type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(codes, i64, types.uint64, lanes, out, i64), codegen
+
+
 overload(_load)(lambda array, at: lambda array, at: _load_ir(array, at))
 overload(_store)(lambda array, at, word: lambda array, at, word: _store_ir(array, at, word))
+
+
+@overload(_runs, prefer_literal=True)
+def _(codes, at, shift, run, bits, words, out, to):  # type: ignore[no-untyped-def]
+    return lambda codes, at, shift, run, bits, words, out, to: _runs_ir(codes, at, shift, run, bits, words, out, to)
+
+
+@overload(_flags, prefer_literal=True)
+def _(codes, at, shift, lanes, out, to):  # type: ignore[no-untyped-def]
+    return lambda codes, at, shift, lanes, out, to: _flags_ir(codes, at, shift, lanes, out, to)
 
 
 @njit(nogil=True, cache=True)
@@ -81,41 +151,39 @@ def every(codes):  # type: ignore[no-untyped-def]
 def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
     """The bits of a field from its codes to its place in each block."""
     each = size * 8 // bits
-    up, one, two, three = np.uint64(shift), np.uint64(bits), np.uint64(2 * bits), np.uint64(3 * bits)
-    mask = _ONES * np.uint64((1 << bits) - 1)
-    four = np.uint64(4)
+    up = np.uint64(shift)
     for i in range(out.size // block):
         at, to = i * each, i * block + offset
         stop = to + size
-        if run & 7 == 0:
+        if run & 15 == 0:
+            while to < stop:
+                for k in range(0, run, 16):
+                    if bits == 4:
+                        _runs(codes, at + k, up, run, 4, 2, out, to + k)
+                    elif bits == 2:
+                        _runs(codes, at + k, up, run, 2, 2, out, to + k)
+                    else:
+                        _runs(codes, at + k, up, run, 1, 2, out, to + k)
+                at += run * 8 // bits
+                to += run
+        elif run & 7 == 0:
             while to < stop:
                 for k in range(0, run, 8):
-                    p = at + k
-                    word = _load(codes, p) >> up & mask
-                    p += run
-                    word |= (_load(codes, p) >> up & mask) << one
-                    if bits < 4:
-                        p += run
-                        word |= (_load(codes, p) >> up & mask) << two
-                        p += run
-                        word |= (_load(codes, p) >> up & mask) << three
-                    if bits < 2:
-                        p += run
-                        high = _load(codes, p) >> up & mask
-                        p += run
-                        high |= (_load(codes, p) >> up & mask) << one
-                        p += run
-                        high |= (_load(codes, p) >> up & mask) << two
-                        p += run
-                        high |= (_load(codes, p) >> up & mask) << three
-                        word |= high << four
-                    _store(out, to + k, word)
+                    if bits == 4:
+                        _runs(codes, at + k, up, run, 4, 1, out, to + k)
+                    elif bits == 2:
+                        _runs(codes, at + k, up, run, 2, 1, out, to + k)
+                    else:
+                        _runs(codes, at + k, up, run, 1, 1, out, to + k)
                 at += run * 8 // bits
                 to += run
         elif run == 1 and bits == 1:
+            while to + 4 <= stop:
+                _flags(codes, at, up, 32, out, to)
+                at += 32
+                to += 4
             while to < stop:
-                word = _load(codes, at) >> up & mask
-                out[to] = np.uint8(word * _GATHER >> np.uint64(56))
+                _flags(codes, at, up, 8, out, to)
                 at += 8
                 to += 1
         else:
