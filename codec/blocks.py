@@ -21,18 +21,18 @@ CODES_MAX: Final = CHUNK_BYTES_MAX - TILE_ELEMENTS_MAX
 
 def codes_of(fields: tuple[Field, ...]) -> Codes | None:
     """The transform of blocks whose codes are packed; None if no field says that it has any, or they are too many."""
-    if not any(field.packed for field in fields):
+    if not any(field.share for field in fields):
         return None
     held: list[Held] = []
     names: dict[str, int] = {}  # of parts of codes -> their numbers
     count = 0
     for field in fields:
-        packed = field.packed
-        part = names.get(packed.name, count) if packed else count
+        share = field.share
+        part = names.get(share.name, count) if share else count
         count = max(count, part + 1)
-        if packed:
-            names[packed.name] = part
-            held.append(Held(field.size, part, packed.bits, packed.shift, packed.run))
+        if share:
+            names[share.name] = part
+            held.append(Held(field.size, part, share.bits, share.shift, share.run))
         else:
             held.append(Held(field.size, part))
     found = Codes(tuple(held))
@@ -49,7 +49,7 @@ def parts_of(
     if isinstance(way, Codes):
         way.split(data, parts)
         first = {held.part: field for held, field in zip(reversed(way.fields), reversed(fields), strict=True)}
-        kinds = [(f.packed.name, "U8") if (f := first[k]).packed else (f.name, f.dtype) for k in range(len(parts))]
+        kinds = [(f.share.name, "U8") if (f := first[k]).share else (f.name, f.dtype) for k in range(len(parts))]
     else:
         offset = 0
         for size, part in zip(way.sizes, parts, strict=True):

@@ -19,7 +19,7 @@ from codec.encode import EncodedSpan
 from codec.kernels import transforms as kernel
 from codec.planner.levels import level_of
 from codec.sources.gguf_types import BLOCKS, fields_of
-from codec.sources.segment import Field, Packed, Segment
+from codec.sources.segment import Field, Segment, Share
 from codec.stages.transforms import NAMES
 from codec.storage import BytesOriginal
 from codec.structure import PART_BYTES, encode_fields, encode_structured
@@ -75,13 +75,13 @@ def blocks_of(name: str, count: int, spread: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     block = BLOCKS[name]
     codes = (rng.standard_normal((count, block.elements)) * spread).clip(-1, 1) / 2 + 0.5
-    bits = sum(f.packed.bits for f in fields_of(name) if f.packed and f.packed.name == "codes") or 4
+    bits = sum(f.share.bits for f in fields_of(name) if f.share and f.share.name == "codes") or 4
     codes = np.rint(codes * ((1 << bits) - 1)).astype(np.uint8)
     out = rng.integers(0, 256, (count, block.size)).astype(np.uint8)
     offset = 0
     for field in fields_of(name):
-        if field.packed and field.packed.name == "codes":
-            width, shift, run = field.packed.bits, field.packed.shift, field.packed.run
+        if field.share and field.share.name == "codes":
+            width, shift, run = field.share.bits, field.share.shift, field.share.run
             held = (codes >> shift & ((1 << width) - 1)).reshape(count, -1, 8 // width, run)
             shifts = np.arange(0, 8, width, dtype=np.uint8).reshape(1, 1, -1, 1)
             out[:, offset : offset + field.size] = np.bitwise_or.reduce(held << shifts, axis=2).reshape(count, -1)
@@ -97,7 +97,7 @@ def test_codes_of_any_blocks(name: str, count: int, spread: float, row: int, see
     data = blocks_of(name, count, spread, seed).reshape(-1)
     spans = encode_fields(data, fields_of(name), DTYPES["U8"], row, level_of(level))
     assert decoded(spans) == data.tobytes() and kinds(spans) <= {"fields", "codes"}
-    apart = [replace(field, packed=None) for field in fields_of(name)]
+    apart = [replace(field, share=None) for field in fields_of(name)]
     fields = encode_fields(data, tuple(apart), DTYPES["U8"], row, level_of(level))
     assert sum(s.stored.size for s in spans) <= sum(s.stored.size for s in fields) and kinds(fields) == {"fields"}
 
@@ -108,7 +108,7 @@ def test_codes_cost_what_their_values_do(name: str, level: str) -> None:
     data = blocks_of(name, 96_000 // BLOCKS[name].elements, 0.4, 1).reshape(-1)
     spans = encode_fields(data, fields_of(name), DTYPES["U8"], 8, level_of(level))
     assert kinds(spans) == {"codes"} and decoded(spans) == data.tobytes()
-    apart = tuple(replace(field, packed=None) for field in fields_of(name))
+    apart = tuple(replace(field, share=None) for field in fields_of(name))
     fields = encode_fields(data, apart, DTYPES["U8"], 8, level_of(level))
     assert sum(s.stored.size for s in spans) < 0.99 * sum(s.stored.size for s in fields)
     assert "high bits" in fields[0].fields and "high bits" not in spans[0].fields
@@ -135,7 +135,7 @@ def test_each_part_of_a_tensor_is_coded_as_suits_it() -> None:
 
 
 def test_codes_that_are_too_many_for_a_part_are_fields() -> None:
-    wide = (Field(2, "F16", "scales"), Field(65_530, "U8", "codes", Packed("codes", 1, 0, 65_530)))
+    wide = (Field(2, "F16", "scales"), Field(65_530, "U8", "codes", Share("codes", 1, 0, 65_530)))
     data = np.random.default_rng(5).integers(0, 256, 65_532 * 3).astype(np.uint8)
     spans = encode_fields(data, wide, DTYPES["U8"], 1, DEFAULT)
     assert decoded(spans) == data.tobytes() and kinds(spans) == {"fields"}

@@ -1,11 +1,12 @@
 """Packed codes of blocks to and from a byte each (FORMAT.md, transform 9).
 
-A field of ``size`` bytes at ``offset`` of each ``block`` has ``bits`` (1, 2 or 4) of each code, from bit ``shift`` of
-it on, in groups: ``run`` bytes, whose lowest bits are those of ``run`` codes in order, the next bits those of the next
-``run`` codes, and so on. codes: uint8[blocks * size * 8 / bits], out or data: uint8[blocks * block].
+A field of ``size`` bytes at ``offset`` of each ``block`` has ``bits`` (1, 2, 4 or 8) of each code, from bit ``shift``
+of it on, in groups: ``run`` bytes, whose lowest bits are those of ``run`` codes in order, the next bits those of the
+next ``run`` codes, and so on. With 8 bits it is bytes, as they are. codes: uint8[blocks * size * 8 / bits], out and
+data: uint8[blocks * block].
 
-The caller sees to it that offset + size <= block, that run divides size, and that shift + bits <= 8. Eight codes are
-moved at a time, as a word: in runs of 8 bytes and more, and where one byte has the bits of eight codes.
+The caller sees to it that offset + size <= block, that run divides size, and that shift + bits <= 8. Codes are moved 8
+or more at a time where runs are multiples of 8 bytes, and where one byte has the bits of eight codes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
+
+from codec.kernels.native import move
+from codec.kernels.tables import INNER
 
 _ONES = np.uint64(0x0101010101010101)
 _SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
@@ -147,11 +151,31 @@ def every(codes):  # type: ignore[no-untyped-def]
     return np.int64(a & np.uint64(255))
 
 
+@njit(**INNER)
+def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
+    """``count`` times ``size`` bytes. A copy of as many as are known here is an instruction or two."""
+    if size == 2:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 2)
+    elif size == 4:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 4)
+    elif size == 16:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, 16)
+    else:
+        for i in range(count):
+            move(out, to + i * step_to, src, at + i * step_at, size)
+
+
 @njit(nogil=True, cache=True)
 def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
     """The bits of a field from its codes to its place in each block."""
     each = size * 8 // bits
     up = np.uint64(shift)
+    if bits == 8:
+        _strided(out, offset, block, codes, 0, size, size, out.size // block)
+        return
     for i in range(out.size // block):
         at, to = i * each, i * block + offset
         stop = to + size
@@ -203,6 +227,9 @@ def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[
     each = size * 8 // bits
     up = np.uint64(shift)
     mask = _ONES * np.uint64((1 << bits) - 1)
+    if bits == 8:
+        _strided(codes, 0, size, data, offset, block, size, data.size // block)
+        return
     for i in range(data.size // block):
         to, at = i * each, i * block + offset
         stop = at + size

@@ -147,25 +147,25 @@ def fields_of(name: str) -> tuple[coded.Field, ...]:
         sizes, dtype = _CODED.get(field.kind, ((), "U8"))
         called, pieces = (
             _CALLED.get(field.name, field.name),
-            zip(sizes or (field.size,), _packed(name, field), strict=True),
+            zip(sizes or (field.size,), _share(name, field), strict=True),
         )
-        found += [coded.Field(size, dtype, called, packed) for size, packed in pieces]
+        found += [coded.Field(size, dtype, called, share) for size, share in pieces]
     if len(found) > FIELDS_MAX:  # IQ2_XXS, whose codes and signs alternate
         found[1:] = [coded.Field(sum(f.size for f in found[1:]), "U8", "codes")]
     return tuple(found)
 
 
-def _packed(name: str, field: Field) -> tuple[coded.Packed | None, ...]:
+def _share(name: str, field: Field) -> tuple[coded.Share | None, ...]:
     """What each piece of a field has of the numbers that another one has bits of, too: high bits by themselves cost
     nearly a bit each. (Nibbles, which are whole, cost 0.2 % more apart than in pairs.)
     """
     if field.kind == "scales6":
-        return coded.Packed("scales", 4, 0, 8), coded.Packed("scales", 2, 4, 4)
+        return coded.Share("scales", 4, 0, 8), coded.Share("scales", 2, 4, 4)
     for called, *names in _TOGETHER:
         low, high = ([f for f in BLOCKS[name].fields if f.name in of and f.kind in _BITS] for of in names)
         if low and high and field in low + high:
             shift = 0 if field in low else _BITS[low[0].kind]
-            return (coded.Packed(called, _BITS[field.kind], shift, field.run),)
+            return (coded.Share(called, _BITS[field.kind], shift, field.run),)
     return (None,) * max(1, len(_CODED.get(field.kind, ((), ""))[0]))
 
 

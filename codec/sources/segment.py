@@ -47,7 +47,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class Share:
     """The ``bits`` (1, 2 or 4) of each code that a field has, from bit ``shift`` of the code on. All fields that have
     bits of the same codes give the same ``name``, which says to people what those are.
 
@@ -66,13 +66,14 @@ class Field:
     """One field of the blocks that a quantised format is made of.
 
     ``size`` in bytes; ``dtype`` is the element type it is coded as, a name of :data:`codec.dtypes.DTYPES`; ``name``
-    says what it is to people: "scales", "codes". ``packed``: it may also be coded as what it has of codes.
+    says what it is to people: "scales", "codes". ``share``: what it has of codes, as which it may be
+    coded, too.
     """
 
     size: int
     dtype: str
     name: str
-    packed: Packed | None = None
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

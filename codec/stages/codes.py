@@ -7,7 +7,6 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from codec.kernels import codes as kernel
-from codec.kernels import transforms as bytes_kernel
 from codec.limits import CHUNK_BYTES_MAX, FIELD_BYTES_MAX, FIELDS_MAX
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import Cursor, varint
@@ -76,23 +75,13 @@ class Codes:
             held = sum((1 << f.bits) - 1 << f.shift for f in self.fields if f.part == number)
             if held < 255 and (found := int(kernel.every(read_only(part)))) & ~held:
                 raise ValueError(f"codes of part {number} have bits {found:#04x}, its fields {held:#04x}")
-        for offset, field in self.placed():
-            part = read_only(parts[field.part])
-            if field.bits == 8:
-                bytes_kernel.spread(part, offset, field.size, self.block, out)
-            else:
-                size, bits, shift, run = field.size, field.bits, field.shift, field.run
-                kernel.pack(part, offset, size, self.block, bits, shift, run, out)
+        for offset, (size, number, bits, shift, run) in self.placed():
+            kernel.pack(read_only(parts[number]), offset, size, self.block, bits, shift, run, out)
 
     def split(self, data: Bytes, parts: list[Bytes]) -> None:
         """The inverse of ``make``: fill the parts, which are zeros."""
-        for offset, field in self.placed():
-            part = parts[field.part]
-            if field.bits == 8:
-                bytes_kernel.collect(data, offset, field.size, self.block, part)
-            else:
-                size, bits, shift, run = field.size, field.bits, field.shift, field.run
-                kernel.unpack(data, offset, size, self.block, bits, shift, run, part)
+        for offset, (size, number, bits, shift, run) in self.placed():
+            kernel.unpack(data, offset, size, self.block, bits, shift, run, parts[number])
 
     def placed(self) -> list[tuple[int, Held]]:
         """(offset in the block, field) of each field."""

@@ -32,9 +32,9 @@ def unpacked(data: np.ndarray, w: Where) -> np.ndarray:
 
 @st.composite
 def places(draw: st.DrawFn) -> Where:
-    bits = draw(st.sampled_from([1, 2, 4]))
-    run = draw(st.one_of(st.integers(1, 9), st.sampled_from([16, 24, 32, 64])))
-    size = run * draw(st.integers(1, 5))
+    bits = draw(st.sampled_from([1, 2, 4, 8]))
+    run = 1 if bits == 8 else draw(st.one_of(st.integers(1, 9), st.sampled_from([16, 24, 32, 64])))
+    size = run * draw(st.one_of(st.integers(1, 5), st.sampled_from([16, 33])))
     offset, behind = draw(st.integers(0, 9)), draw(st.integers(0, 9))
     return Where(offset, size, offset + size + behind, bits, draw(st.integers(0, 8 - bits)), run)
 

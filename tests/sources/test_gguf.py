@@ -227,12 +227,12 @@ SPLIT = ("Q5_0", "Q5_1", "Q3_K", "Q5_K", "Q6_K", "IQ4_XS")
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_what_two_fields_have_of_the_same_numbers_is_packed(name: str) -> None:
+def test_what_two_fields_have_of_the_same_numbers_is_share(name: str) -> None:
     way = codes_of(fields_of(name))
     assert (way is not None) == (name in SPLIT)
     if way is None:
         return
-    parts = {f.part: n.packed.name for f, n in zip(way.fields, fields_of(name), strict=True) if n.packed}
+    parts = {f.part: n.share.name for f, n in zip(way.fields, fields_of(name), strict=True) if n.share}
     counts = dict(zip(parts.values(), (way.codes[part] for part in parts), strict=True))
     assert counts.get("codes", BLOCKS[name].elements) == BLOCKS[name].elements
     assert counts.get("scales", 16) == (8 if name == "IQ4_XS" else 16) and counts
@@ -244,7 +244,7 @@ def test_what_two_fields_have_of_the_same_numbers_is_packed(name: str) -> None:
 
     zeros = np.zeros(BLOCKS[name].size, np.uint8)
     for (start, held), field in zip(way.placed(), fields_of(name), strict=True):
-        if field.packed is None:
+        if field.share is None:
             continue
         whole = next(f for f in BLOCKS[name].fields if f.offset <= start < f.offset + f.size)
         for at in range(start, start + held.size):
@@ -254,7 +254,7 @@ def test_what_two_fields_have_of_the_same_numbers_is_packed(name: str) -> None:
                 (code,) = np.flatnonzero(shown(block)[held.part])
                 byte = at - whole.offset
                 of = weights_of(whole, byte, bit) if whole.kind[:4] == "bits" else sub_block_of(whole.kind, byte, bit)
-                assert code == of and shown(block)[held.part][code] == 1 << field.packed.shift + bit % held.bits
+                assert code == of and shown(block)[held.part][code] == 1 << field.share.shift + bit % held.bits
 
 
 def sub_block_of(kind: str, byte: int, bit: int) -> int:
