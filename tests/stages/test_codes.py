@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.errors import CorruptFileError
 from codec.stages.codes import Codes, Held, read
 from codec.wire import Cursor
+from tests.packings import packings
 
 Q5_0 = Codes((Held(2, 0), Held(4, 1, 1, 4, 1), Held(16, 1, 4, 0, 16)))
 
 
-@st.composite
-def transforms(draw: st.DrawFn) -> Codes:
-    """Any parameters that are valid: parts of bytes, and parts of codes in one to five fields, in any order."""
-    unplaced: list[tuple[int, Held]] = []
-    parts = draw(st.integers(1, 4))
-    for number in range(parts):
-        widths = draw(
-            st.sampled_from([[8], [4], [1], [2, 4], [1, 4], [2, 1], [4, 4], [1, 2, 1], [2, 2, 1, 1, 2], [1, 1]])
-        )
-        count = 8 * draw(st.integers(1, 6)) * draw(st.sampled_from([1, 1, 8]))
-        shift = 0
-        for bits in widths:
-            size = count * bits // 8
-            run = 1 if bits == 8 else draw(st.sampled_from([k for k in range(1, size + 1) if size % k == 0]))
-            unplaced.append((number, Held(size, number, bits, shift if bits < 8 else 0, run)))
-            shift += bits
-    order = [field for _, field in draw(st.permutations(unplaced))]
-    numbers = {part: k for k, part in enumerate(dict.fromkeys(field.part for field in order))}
-    fields = tuple(field._replace(part=numbers[field.part]) for field in order)
-    assume(2 <= len(fields) <= 16 and any(field.bits < 8 for field in fields))
-    return Codes(fields)
-
-
-@given(transforms(), st.integers(0, 4), st.integers(0, 2**32))
+@given(packings(), st.integers(0, 4), st.integers(0, 2**32))
 def test_any_parameters_and_any_blocks(transform: Codes, blocks: int, seed: int) -> None:
     raw = transform.raw
     cursor = Cursor(memoryview(raw), "test")
@@ -71,7 +49,7 @@ def test_any_bytes_are_parameters_of_one_spelling_or_refused(data: bytes) -> Non
     check(found)
 
 
-@given(transforms(), st.data())
+@given(packings(), st.data())
 def test_a_changed_byte_is_refused_or_means_something_else(transform: Codes, draw: st.DataObject) -> None:
     raw = bytearray(transform.raw)
     at = draw.draw(st.integers(0, len(raw) - 1))
