@@ -19,6 +19,7 @@ from codec.kernels import coding, cuts, groups, huffman, huffman_codes, planes, 
 from codec.kernels import span_records as names
 from codec.kernels import spans as kernel
 from codec.kernels.native import place
+from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
 from codec.memory import kept, records_room
 from codec.planner.fields import cut_planes
 from codec.planner.groups import WEIGHTS
@@ -29,7 +30,6 @@ from codec.sources.segment import Field, Packed
 from codec.stages.geometry import Bytes, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
-from codec.stages.transforms import FIELD_BYTES_MAX, FIELDS_MAX
 from codec.structure import encode_copy, encode_fields, encode_leb128, encode_structured
 
 _WEIGHTS: Final = np.stack(WEIGHTS)

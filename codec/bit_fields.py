@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from codec.dtypes import BY_CODE
+from codec.stages.codes import Codes
 from codec.stages.layout import Layout, Plane
 from codec.stages.transforms import Fields, Leb128, Offset, Palette, Scaled
 
@@ -110,7 +111,7 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
     """What each part of a made span is, "" for elements of the tensor's own type. ``dtypes`` are those of the parts.
 
     The blocks of GGUF are known by the sizes of their fields; of others the floats are taken for scales and minima, and
-    the largest of the rest for the codes.
+    the largest of the rest for the codes. Codes that several fields have are called as the one with the lowest bits.
     """
     transform = layout.transform
     if isinstance(transform, Palette):
@@ -119,14 +120,21 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
         return ["integers"]
     if isinstance(transform, Scaled):
         return ["scales", "codes"]
-    if not isinstance(transform, Fields):
+    if isinstance(transform, Codes):
+        known = BLOCKS.get(tuple(field.size for field in transform.fields))
+        if known is not None:
+            called = {f.part: name for f, name in zip(transform.fields, known, strict=True) if f.shift == 0}
+            return [called[part] for part in range(len(called))]
+        sizes = tuple(transform.codes)
+    elif isinstance(transform, Fields):
+        known, sizes = BLOCKS.get(transform.sizes), transform.sizes
+        if known is not None:
+            return list(known)
+    else:
         return ["mask", ""]
-    known = BLOCKS.get(transform.sizes)
-    if known is not None:
-        return list(known)
     floats = [(d := BY_CODE.get(code)) is not None and d.name[:2] in ("F1", "BF", "F3", "F8") for code in dtypes]
-    codes = max((size for size, is_float in zip(transform.sizes, floats, strict=True) if not is_float), default=0)
+    codes = max((size for size, is_float in zip(sizes, floats, strict=True) if not is_float), default=0)
     names, scales = [], iter(("scales", "minima"))
-    for size, is_float in zip(transform.sizes, floats, strict=True):
+    for size, is_float in zip(sizes, floats, strict=True):
         names.append(next(scales, "other fields") if is_float else "codes" if size == codes else "other fields")
     return names

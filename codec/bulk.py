@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 
 from codec.decode import SpanDecoder
 from codec.errors import CorruptFileError
-from codec.kernels import bodies, columns, heads, huffman, made, payloads, permute, planes, rans, transforms, xxh3
+from codec.kernels import (
+    bodies,
+    codes,
+    columns,
+    heads,
+    huffman,
+    made,
+    payloads,
+    permute,
+    planes,
+    rans,
+    transforms,
+    xxh3,
+)
 from codec.kernels import chunks as kernel
 from codec.memory import kept
 from codec.stages import plain
@@ -51,7 +64,8 @@ class _Addresses:
                 self.array[4] = columns.decode_address()
                 return
             if layout < 0:
-                found = transforms.make_address(-layout, width)
+                other = -layout != transforms.CODES_NUMBER
+                found = transforms.make_address(-layout, width) if other else codes.make_address()
             else:
                 found = planes.merge_address(planes.code_of(widths), width)
             self.array = np.append(self.get(), np.array([layout, width, found], np.int64))

@@ -19,6 +19,10 @@ TILE_ELEMENTS_MAX: Final = 1 << 14
 #: Planes in one element layout, at most (a 64-bit element cut in single bits).
 PLANES_MAX: Final = 64
 
+#: Fields of a block, and bytes of one field, at most (transforms 1 and 9).
+FIELDS_MAX: Final = 16
+FIELD_BYTES_MAX: Final = 1 << 16
+
 #: Frequency tables of one plane, at most.
 TABLES_MAX: Final = 16
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from codec.blocks import CODES_MAX, codes_of, parts_of, saved_by_counts
 from codec.container import records
 from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
@@ -25,6 +26,7 @@ from codec.memory import kept
 from codec.planner.levels import Level, level_of
 from codec.sources.segment import Field, Packed
 from codec.stages import layout
+from codec.stages.codes import Codes
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Scaled, Sparse, Transform
 from codec.wire import varint
@@ -63,23 +65,30 @@ def encode_fields(
 ) -> list[EncodedSpan]:
     """Code blocks of ``fields``; ``row``: blocks in one row of the tensor.
 
-    ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most.
+    ``data`` is a whole number of blocks, each of ``FIELD_BYTES_MAX`` bytes at most. Codes that fields have together are
+    coded so, or each field by itself where that is smaller. It is tried unless counts alone say that it can't be, or a
+    piece takes less than one by itself last did, or would have.
     """
-    sizes = tuple(field.size for field in fields)
-    block = sum(sizes)
-    each = PART_BYTES // block
+    block = sum(field.size for field in fields)
+    apart, together = Fields(tuple(field.size for field in fields)), codes_of(fields)
+    each = PART_BYTES // block if together is None else min(PART_BYTES // block, CODES_MAX // max(together.codes))
     each = each // row * row or each  # whole rows, where they fit
-    spans = []
+
+    def coded(piece: Bytes, way: Fields | Codes) -> EncodedSpan:
+        return _made(piece, dtype, way, [Part(*part) for part in parts_of(piece, fields, way, row)], level, code)
+
+    spans, known, of = [], 0, 1  # what fields by themselves took when last looked at: stored bytes, of how many
     for at in range(0, data.size, each * block):
-        piece, offset, parts = read_only(data[at : at + each * block]), 0, []
-        count = piece.size // block
-        for field in fields:
-            out = np.empty(count * field.size, np.uint8)
-            kernel.collect(piece, offset, field.size, block, out)
-            kind = DTYPES[field.dtype]
-            parts.append(Part(out, kind, (-(-count // row), row * field.size * 8 // kind.bits), field.name))
-            offset += field.size
-        spans.append(_made(piece, dtype, Fields(sizes), parts, level, code))
+        piece = read_only(data[at : at + each * block])
+        best = coded(piece, together or apart)
+        if together is not None and best.stored.size * of > known * piece.size:
+            more = saved_by_counts(piece, together, best.stored.size)
+            known, of = best.stored.size + more, piece.size
+            if not more:
+                other = coded(piece, apart)
+                known = other.stored.size
+                best = other if known < best.stored.size else best
+        spans.append(best)
     return spans
 
 

@@ -92,6 +92,60 @@ def scaled(dtype: int, how: int, group: int, offset: int, scales: list[float], c
     return original, parameters, np.array(scales, np.float32).tobytes(), bytes(codes)
 
 
+Held = tuple[int, int, int, int, int]  # a field: its bytes, its part, bits, shift and run
+
+#: A float, a bit of each code in runs of 1, four in runs of 16, as GGUF's Q5_0.
+FIVES: list[Held] = [(2, 0, 8, 0, 1), (4, 1, 1, 4, 1), (16, 1, 4, 0, 16)]
+
+
+def codes_raw(fields: list[Held]) -> bytes:
+    """The parameters of transform 9."""
+    out = bytes((len(fields),))
+    for size, part, bits, shift, run in fields:
+        out += varint(size) + bytes((part | bits.bit_length() - 1 << 4,))
+        out += b"" if bits == 8 else bytes((shift,)) + varint(run)
+    return out
+
+
+def codes_parts(fields: list[Held], blocks: int, extra: int = 0) -> tuple[bytes, list[bytes]]:
+    """(the original, the parts) of some blocks, whose codes take all values; ``extra`` is added to all codes."""
+    counts = {part: size * 8 // bits for size, part, bits, _, _ in fields}
+    top = {part: sum(f[2] for f in fields if f[1] == part) for part in counts}
+    parts = [
+        bytes((7 * k + 11 * part) % 2 ** top[part] for k in range(blocks * counts[part])) for part in sorted(counts)
+    ]
+    original = bytearray()
+    for i in range(blocks):
+        for size, part, bits, shift, run in fields:
+            held = bytearray(size)
+            for k in range(counts[part]):
+                code = parts[part][i * counts[part] + k]
+                group, j = divmod(k, run * 8 // bits) if bits < 8 else (0, k)
+                at = k if bits == 8 else group * run + j % run
+                held[at] |= code if bits == 8 else (code >> shift) % 2**bits << bits * (j // run)
+            original += held
+    shown = [bytes(x + extra for x in part) if top[number] < 8 else part for number, part in enumerate(parts)]
+    return bytes(original), [plain_part(part) for part in shown]
+
+
+CODES: dict[str, tuple[str, list[Held]]] = {
+    "5": ("nibbles in runs of 16, their high bits in runs of 1", FIVES),
+    "6": (
+        "nibbles in runs of 64, two high bits in runs of 32",
+        [(128, 0, 4, 0, 64), (64, 0, 2, 4, 32), (16, 1, 8, 0, 1)],
+    ),
+    "3": (
+        "high bits before low ones, and scales of two fields",
+        [(32, 0, 1, 2, 32), (64, 0, 2, 0, 32), (8, 1, 4, 0, 8), (4, 1, 2, 4, 4), (2, 2, 8, 0, 1)],
+    ),
+    "8": (
+        "codes of eight bits, in three fields",
+        [(6, 0, 2, 4, 3), (3, 1, 8, 0, 1), (6, 0, 2, 6, 2), (12, 0, 4, 0, 6)],
+    ),
+    "7": ("three widths in runs of 1", [(8, 0, 4, 3, 1), (2, 0, 1, 2, 1), (4, 0, 2, 0, 1)]),
+    "1": ("bits of one field alone", [(1, 0, 8, 0, 1), (16, 1, 1, 0, 8)]),
+    "2": ("two parts of codes", [(6, 0, 2, 0, 6), (6, 1, 4, 0, 2)]),
+}
 MANY = list(range(5, 3005, 10))  # 300 values
 
 
@@ -142,6 +196,9 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
     parts = [plain_part(part) for part in extremes[2:]]
     shows = "scales of 0, below it, and products that are infinite or denormal"
     yield "made-scaled-extremes", shows, one(extremes[0], 8, extremes[1], parts), extremes[0]
+    for name, (shows, held) in CODES.items():
+        original, parts = codes_parts(held, 3)
+        yield f"made-codes-{name}", shows, one(original, 9, codes_raw(held), parts), original
     original, parameters, parts = palette(2, [7], [0] * 5)
     yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
     for count in (256, 257):
@@ -164,7 +221,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         found = one(data, 1, parameters, field_parts() if parts is None else parts)
         return f"made-{name}", breaks, found, corrupt
 
-    for number in (0, 9, 127):
+    for number in (0, 10, 127):
         yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
     parts = field_parts()
     yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
@@ -255,6 +312,8 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         corrupt,
     )
 
+    yield from invalid_codes()
+
     original, parameters, held = leb128(2, [5, 300, -7])
     yield "made-leb128-width", "a bit that means nothing", one(original, 7, b"\x09" + parameters[1:], held), corrupt
     yield "made-leb128-0", "no integers", one(original, 7, b"\1\0" + bytes(8), [plain_part(b"")]), corrupt
@@ -295,3 +354,50 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     yield wrong("codes-missing", "no codes", parameters, held[:1])
     odd = one(original[:-1], 8, parameters, held)
     yield "made-scaled-odd", "no whole number of elements", odd, corrupt
+
+
+def invalid_codes() -> Iterator[tuple[str, str, bytes, str]]:
+    """Those of transform 9, as of ``invalid``."""
+    original, parts = codes_parts(FIVES, 2)
+
+    def broken(name: str, breaks: str, parameters: bytes, held: list[bytes] = parts, data: bytes = original):
+        return f"made-codes-{name}", breaks, one(data, 9, parameters, held), "Corrupt"
+
+    def changed(name: str, breaks: str, number: int, field: Held):
+        return broken(name, breaks, codes_raw([*FIVES[:number], field, *FIVES[number + 1 :]]))
+
+    yield broken("fields-1", "one field", codes_raw([(22, 0, 4, 0, 22)]), [plain_part(bytes(88))])
+    many = [plain_part(bytes(4))] + [plain_part(bytes(2))] * 16
+    yield broken("fields-17", "17 fields", codes_raw([(1, k, 8 if k else 4, 0, 1) for k in range(17)]), many, bytes(34))
+    yield changed("field-0", "a field without bytes", 0, (0, 0, 8, 0, 1))
+    yield changed("field-65537", "a field of 65,537 bytes", 0, (65_537, 0, 8, 0, 1))
+    yield broken("place", "bits above the width of a field's codes", codes_raw(FIVES).replace(b"\2\x30", b"\2\x70"))
+    yield changed("shift", "four bits from bit 5 of a code on", 2, (16, 1, 4, 5, 16))
+    yield changed("run-0", "a run of no bytes", 2, (16, 1, 4, 0, 0))
+    yield changed("run-3", "a field that is no whole number of runs", 2, (16, 1, 4, 0, 3))
+    yield changed("run-32", "a run longer than its field", 2, (16, 1, 4, 0, 32))
+    yield changed("part", "a number of a part before the one below it", 0, (2, 2, 8, 0, 1))
+    yield changed("overlap", "two fields with the same bit of a code", 1, (4, 1, 1, 3, 1))
+    yield changed("gap", "codes that lack a bit", 1, (4, 1, 1, 5, 1))
+    lifted = codes_raw([FIVES[0], (4, 1, 1, 5, 1), (16, 1, 4, 1, 16)])
+    yield broken("low", "codes that lack their lowest bit", lifted)
+    yield changed("count", "fields of a part with unequally many codes", 1, (2, 1, 1, 4, 1))
+    yield changed("blocks", "no whole number of blocks", 0, (3, 0, 8, 0, 1))
+    bytes_only = [(2, 0, 8, 0, 1), (20, 1, 8, 0, 1)]
+    whole = [plain_part(original[:2] + original[22:24]), plain_part(original[2:22] + original[24:])]
+    yield broken("none", "no field with less than a byte of its codes", codes_raw(bytes_only), whole)
+    yield broken("part-missing", "the last part is missing", codes_raw(FIVES), parts[:1])
+    yield broken("part-more", "a part more", codes_raw(FIVES), [*parts, parts[0]])
+    yield broken("part-length", "a part of too few codes", codes_raw(FIVES), [parts[0], plain_part(bytes(63))])
+    _, high = codes_parts(FIVES, 2, 32)
+    yield broken("bits", "a code with a bit that none of its fields has", codes_raw(FIVES), [parts[0], high[1]])
+    last = [parts[0], plain_part(bytes(63) + b"\x20")]
+    yield broken("bits-last", "the last code alone has such a bit", codes_raw(FIVES), last, bytes(44))
+    ones = [(1, 0, 1, 0, 1), (1, 1, 8, 0, 1)]
+    data = bytes(2 * 65_537)
+    zeros = [
+        varint(n) + b"\0\0\x08" + varint(n + 7 & ~7) + b"\1\xc0\0" + w.hash64(bytes(n)) + b"\1\0"
+        for n in (8 * 65_537, 65_537)
+    ]
+    long = one(data, 9, codes_raw(ones), zeros)
+    yield "made-codes-long", "a part of 524,296 codes", long, "Corrupt"

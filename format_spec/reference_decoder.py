@@ -281,14 +281,14 @@ def read_plane(body: Cursor, before: list[Plane], bits_of_element: int, windowed
 
 class Made(NamedTuple):
     transform: int
-    parameters: list[int]
+    parameters: list[Any]
     sizes: list[int]  # original bytes of each part
 
 
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6, 7, 8), "transform")
+    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9), "transform")
     if transform == 6:
         parameters, sizes = [body.varint()], []
     elif transform == 1:
@@ -297,6 +297,8 @@ def read_made_span(body: Cursor, length: int, transform: int) -> Span:
         parameters, sizes = read_integers(body, length)
     elif transform == 8:
         parameters, sizes = read_scaled(body, length)
+    elif transform == 9:
+        parameters, sizes = read_codes(body, length)
     else:
         parameters, sizes = read_elements(body, length, transform)
     return Span(
@@ -311,6 +313,46 @@ def read_fields(body: Cursor, length: int) -> tuple[list[int], list[int]]:
     check(all(1 <= field <= 65_536 for field in fields), "a field of no or too many bytes")
     check(length % sum(fields) == 0, "no whole number of blocks")
     return fields, [length // sum(fields) * field for field in fields]
+
+
+class Packed(NamedTuple):
+    """A field of a block that has some bits of the codes of a part."""
+
+    size: int
+    part: int
+    bits: int
+    shift: int
+    run: int
+
+
+def read_codes(body: Cursor, length: int) -> tuple[list[Packed], list[int]]:
+    count = body.integer(1)
+    check(2 <= count <= 16, f"{count} fields")
+    fields: list[Packed] = []
+    held: list[list[int]] = []  # of each part, the bits that its fields have
+    codes: list[int] = []  # and how many codes are in a block
+    for _ in range(count):
+        size, place = body.varint(), body.integer(1)
+        check(1 <= size <= 65_536, f"a field of {size} bytes")
+        check(place < 64, "unused bits of the place of a field")
+        part, bits = place & 15, 1 << (place >> 4)
+        shift, run = (0, 1) if bits == 8 else (body.integer(1), body.varint())
+        check(shift + bits <= 8, f"{bits} bits from bit {shift} of a code on")
+        check(run >= 1 and size % run == 0, f"a field of {size} bytes in runs of {run}")
+        check(part <= len(held), "parts are not numbered in order")
+        if part == len(held):
+            held.append([])
+            codes.append(size * 8 // bits)
+        check(size * 8 // bits == codes[part], "fields of a part have unequally many codes")
+        held[part] += range(shift, shift + bits)
+        fields.append(Packed(size, part, bits, shift, run))
+    check(all(sorted(bits) == list(range(len(bits))) for bits in held), "a code has a bit twice, or lacks one")
+    check(any(field.bits < 8 for field in fields), "no field has less than a byte of its codes")
+    block = sum(field.size for field in fields)
+    check(length % block == 0, "no whole number of blocks")
+    sizes = [length // block * count for count in codes]
+    check(max(sizes) <= MAX_CHUNK, "a part of too many codes")
+    return fields, sizes
 
 
 def read_integers(body: Cursor, length: int) -> tuple[list[int], list[int]]:
@@ -412,6 +454,25 @@ def make_fields(fields: list[int], parts: list[bytes], _: int) -> bytes:
     return b"".join(b"".join(block) for block in blocks)
 
 
+def make_codes(fields: list[Packed], parts: list[bytes], length: int) -> bytes:
+    bits = [sum(field.bits for field in fields if field.part == number) for number in range(len(parts))]
+    check(all(max(part) < 2**b for part, b in zip(parts, bits, strict=True)), "a code has a bit that no field has")
+    blocks = length // sum(field.size for field in fields)
+    out = bytearray()
+    for i in range(blocks):
+        for size, part, b, shift, run in fields:
+            n = len(parts[part]) // blocks
+            held = [0] * size
+            for k, code in enumerate(parts[part][i * n : (i + 1) * n]):
+                if b == 8:
+                    held[k] = code
+                else:
+                    group, j = divmod(k, run * 8 // b)
+                    held[group * run + j % run] |= (code >> shift) % 2**b << b * (j // run)
+            out += bytes(held)
+    return bytes(out)
+
+
 def make_palette(parameters: list[int], parts: list[bytes], _: int) -> bytes:
     width, count = parameters
     values = cut(parts[0], width)
@@ -489,7 +550,8 @@ def single(x: float) -> float:
 
 
 MAKERS = {
-    1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128, 8: make_scaled
+    1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128, 8: make_scaled,
+    9: make_codes
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
 from codec.errors import CodecError
+from codec.limits import CHUNK_BYTES_MAX
 from codec.planner.levels import level_of
 from codec.stages import layout as layouts
 from codec.stages import plain
@@ -23,6 +24,7 @@ from codec.stages.layout import Layout, Plane
 from codec.stages.transforms import Fields, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import Cursor, varint
 from tests import naive
+from tests.packings import packings
 from tests.stages.payloads import FIT, PAYLOAD
 
 
@@ -328,15 +330,22 @@ def damaged(draw: st.DrawFn, data: bytes, near: int) -> bytes:
 @st.composite
 def made_spans(draw: st.DrawFn) -> tuple[bytes, bytes]:
     """(original, body of a record) of a span that is made of parts, which are coded in any way."""
-    kind = draw(st.sampled_from(["fields", "palette", "sparse", "offset", "ramp"]))
+    kind = draw(st.sampled_from(["fields", "codes", "palette", "sparse", "offset", "ramp"]))
     rng, code = np.random.default_rng(draw(st.integers(0, 2**32))), draw(st.integers(0, 3))
     n = draw(st.sampled_from([1, 2, 7, 9, 64, 500, 3000]))
     uint = (np.uint8, np.uint16, np.uint32, np.uint64)[code]
     top, parts, transform = (1 << (8 << code)) - 1, list[np.ndarray](), None
     if kind == "fields":
         sizes = draw(st.lists(st.sampled_from([1, 2, 3, 4, 8, 12, 16, 32, 64, 66]), min_size=2, max_size=16))
+        n = min(n, CHUNK_BYTES_MAX // sum(sizes))
         parts = [rng.binomial(40, 0.5, (n, size)).astype(np.uint8) for size in sizes]
         original, transform = np.concatenate(parts, axis=1).tobytes(), Fields(tuple(sizes))
+    elif kind == "codes":
+        packing = draw(packings())
+        blocks = rng.binomial(255, 0.5, max(1, n * 8 // packing.block) * packing.block).astype(np.uint8)
+        parts = [np.zeros(size, np.uint8) for size in packing.parts(blocks.size)]
+        packing.split(blocks, parts)
+        original, transform = blocks.tobytes(), packing
     elif kind == "palette":
         values = np.unique(rng.integers(0, top, draw(st.sampled_from([1, 2, 16, 256, 257, 900])), uint, endpoint=True))
         numbers = rng.integers(0, values.size, n).astype(np.uint8 if values.size <= 256 else np.uint16)

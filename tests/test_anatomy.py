@@ -13,10 +13,12 @@ from safetensors.numpy import save
 import codec
 from codec.anatomy import Anatomy, TensorAnatomy
 from codec.bit_fields import BLOCKS, part_names, plane_fields
+from codec.blocks import codes_of
 from codec.dtypes import DTYPES
 from codec.sources.gguf_types import BLOCKS as GGUF
 from codec.sources.gguf_types import fields_of
 from codec.sources.segment import Field, Segment
+from codec.stages.codes import Codes, Held
 from codec.stages.layout import Layout, Plane, made
 from codec.stages.transforms import Fields
 from codec.storage import BytesOriginal
@@ -152,6 +154,25 @@ def test_blocks_are_those_of_gguf() -> None:
     for sizes, names in found.items():  # the minima among what is packed with the scales are told apart here
         assert all(ours == name or (name == "scales" and "minima" in ours)
                    for ours, name in zip(BLOCKS[sizes], names, strict=True)), sizes  # fmt: skip
+
+
+def test_codes_of_blocks_are_called_as_what_has_their_low_bits() -> None:
+    found = {}
+    for name in GGUF:
+        way = codes_of(fields_of(name))
+        if way is not None:
+            found[name] = part_names(made(way.block, DTYPES["U8"].code, way), [DTYPES["U8"].code] * len(way.codes))
+    assert found == {
+        "Q5_0": ["scales", "codes"],
+        "Q5_1": ["scales", "minima", "codes"],
+        "Q3_K": ["codes", "scales", "scales"],
+        "Q5_K": ["scales", "minima", "scales", "minima", "scales and minima", "codes"],
+        "Q6_K": ["codes", "scales", "scales"],
+        "IQ4_XS": ["scales", "scales", "codes"],
+    }
+    f16, u8 = DTYPES["F16"].code, DTYPES["U8"].code
+    unknown = Codes((Held(2, 0), Held(4, 1, 2, 4, 2), Held(3, 2), Held(8, 1, 4, 0, 1)))
+    assert part_names(made(17 * 4, u8, unknown), [f16, u8, u8]) == ["scales", "codes", "other fields"]
 
 
 def test_blocks_that_nobody_knows() -> None:

@@ -35,7 +35,15 @@ FLOORS = (
     ("codec.container",),
     ("codec.sources",),
     ("codec.planner",),
-    ("codec.encode", "codec.structure", "codec.batch", "codec.decode", "codec.bulk", "codec.bit_fields"),
+    (
+        "codec.encode",
+        "codec.blocks",
+        "codec.structure",
+        "codec.batch",
+        "codec.decode",
+        "codec.bulk",
+        "codec.bit_fields",
+    ),
     (
         "codec.reader",
         "codec.recovery",
@@ -60,7 +68,15 @@ FLOORS = (
 FOLDERS = ("codec", "hub", "format_spec", "tests", "bench")
 
 # What nothing may reach that only reads.
-ENCODER = ("codec.encode", "codec.structure", "codec.batch", "codec.planner", "codec.sources", "codec.writer")
+ENCODER = (
+    "codec.encode",
+    "codec.blocks",
+    "codec.structure",
+    "codec.batch",
+    "codec.planner",
+    "codec.sources",
+    "codec.writer",
+)
 
 # Rooms that know even less than their floor allows.
 NEVER = {

@@ -20,6 +20,7 @@ from codec.encode import encode_span
 from codec.errors import CodecError, CorruptFileError
 from codec.kernels import chunks
 from codec.planner.levels import level_of
+from codec.sources.gguf_types import fields_of
 from codec.sources.segment import Field
 from codec.stages import layout as layouts
 from codec.structure import encode_fields, encode_structured
@@ -230,6 +231,10 @@ def big_made() -> list[tuple[bytes, bytes]]:
     sparse = np.where(rng.random(98_304) < 0.5, 0, rng.standard_normal(98_304)).astype(np.float32)
     coded = encode_fields(blocks.reshape(-1), tuple(fields), DTYPES["U8"], 1, level_of("default"))
     found = [(blocks, coded)]
+    fives = rng.integers(0, 256, (9000, 22)).astype(np.uint8)
+    fives[:, 2:] = rng.binomial(8, 0.5, (9000, 20))
+    spans_ = encode_fields(fives.reshape(-1), fields_of("Q5_0"), DTYPES["U8"], 12, level_of("default"))
+    found.append((fives, spans_))
     for x, dtype in ((few, "F32"), (whole, "I32"), (sparse, "F32"), (few, "F32")):
         spans = encode_structured(x.view(np.uint8), DTYPES[dtype], x.shape, level_of("default"))
         assert spans is not None

@@ -109,6 +109,24 @@ def test_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.estimated_bytes == pytest.approx(truth.stored_bytes, rel=0.01)
 
 
+def test_codes_of_two_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "CODED_WHOLE", 0)
+    rng, blocks = np.random.default_rng(4), np.zeros((480_000, 22), np.uint8)
+    codes = np.rint(rng.standard_normal((480_000, 32), np.float32) * 5 + 16).clip(0, 31).astype(np.uint8)
+    blocks[:, :2] = weights(4, (480_000, 1), np.float16).view(np.uint8)
+    blocks[:, 2:6] = np.packbits(codes >> 4, axis=1, bitorder="little")
+    blocks[:, 6:] = codes[:, :16] & 15 | (codes[:, 16:] & 15) << 4
+    name = (6).to_bytes(8, "little") + b"weight"
+    shape = (2).to_bytes(4, "little") + (960).to_bytes(8, "little") + (16_000).to_bytes(8, "little")
+    head = b"GGUF\3\0\0\0" + (1).to_bytes(8, "little") + bytes(8) + name + shape + b"\6\0\0\0" + bytes(8)
+    data = head.ljust(-(-len(head) // 32) * 32, b"\0") + blocks.tobytes()
+    for level in ("fast", "default"):
+        found, truth = codec.estimate_file(io.BytesIO(data), level=level), stored(data, level)
+        assert "codes" in truth.bits["U8"] and "high bits" not in truth.bits["U8"]
+        assert set(found.bits["U8"]) == set(truth.bits["U8"]) and found.sampled_bytes <= len(data) * 0.05
+        assert found.estimated_bytes == pytest.approx(truth.stored_bytes, rel=0.01)
+
+
 def test_many_small_tensors_of_as_many_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "CODED_WHOLE", 0)
     rng = np.random.default_rng(6)

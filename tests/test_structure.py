@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from codec.encode import EncodedSpan
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
 from codec.planner.levels import level_of
-from codec.sources.segment import Field, Segment
+from codec.sources.gguf_types import BLOCKS, fields_of
+from codec.sources.segment import Field, Segment, Share
 from codec.stages.transforms import NAMES
 from codec.storage import BytesOriginal
 from codec.structure import PART_BYTES, encode_fields, encode_structured
@@ -64,6 +66,80 @@ def test_fields_of_many_blocks_are_several_spans() -> None:
     assert all(span.entry.original <= PART_BYTES and span.entry.original % (48 * 18) == 0 for span in spans[:-1])
     assert all({"scales", "codes"} <= set(span.fields) for span in spans)
     assert all(sum(span.fields.values()) == span.stored.size for span in spans)
+
+
+SPLIT = ("Q5_0", "Q5_1", "Q3_K", "Q5_K", "Q6_K", "IQ4_XS")
+
+
+def blocks_of(name: str, count: int, spread: float, seed: int) -> np.ndarray:
+    """Blocks of a type of GGUF: codes whose values are normally distributed, or alike; a row each."""
+    rng = np.random.default_rng(seed)
+    block = BLOCKS[name]
+    codes = (rng.standard_normal((count, block.elements)) * spread).clip(-1, 1) / 2 + 0.5
+    bits = sum(f.share.bits for f in fields_of(name) if f.share and f.share.name == "codes") or 4
+    codes = np.rint(codes * ((1 << bits) - 1)).astype(np.uint8)
+    out = rng.integers(0, 256, (count, block.size)).astype(np.uint8)
+    offset = 0
+    for field in fields_of(name):
+        if field.share and field.share.name == "codes":
+            width, shift, run = field.share.bits, field.share.shift, field.share.run
+            held = (codes >> shift & ((1 << width) - 1)).reshape(count, -1, 8 // width, run)
+            shifts = np.arange(0, 8, width, dtype=np.uint8).reshape(1, 1, -1, 1)
+            out[:, offset : offset + field.size] = np.bitwise_or.reduce(held << shifts, axis=2).reshape(count, -1)
+        offset += field.size
+    return out
+
+
+@given(
+    st.sampled_from(SPLIT), st.integers(1, 200), st.sampled_from([0, 0.1, 0.4, 50]), st.integers(1, 7),
+    st.integers(0, 2**32), st.sampled_from(["fast", "default", "max"]),
+)  # fmt: skip
+def test_codes_of_any_blocks(name: str, count: int, spread: float, row: int, seed: int, level: str) -> None:
+    data = blocks_of(name, count, spread, seed).reshape(-1)
+    spans = encode_fields(data, fields_of(name), DTYPES["U8"], row, level_of(level))
+    assert decoded(spans) == data.tobytes() and kinds(spans) <= {"fields", "codes"}
+    apart = [replace(field, share=None) for field in fields_of(name)]
+    fields = encode_fields(data, tuple(apart), DTYPES["U8"], row, level_of(level))
+    assert sum(s.stored.size for s in spans) <= sum(s.stored.size for s in fields) and kinds(fields) == {"fields"}
+
+
+@pytest.mark.parametrize("level", ["fast", "default", "max"])
+@pytest.mark.parametrize("name", SPLIT[:-1])
+def test_codes_cost_what_their_values_do(name: str, level: str) -> None:
+    data = blocks_of(name, 96_000 // BLOCKS[name].elements, 0.4, 1).reshape(-1)
+    spans = encode_fields(data, fields_of(name), DTYPES["U8"], 8, level_of(level))
+    assert kinds(spans) == {"codes"} and decoded(spans) == data.tobytes()
+    apart = tuple(replace(field, share=None) for field in fields_of(name))
+    fields = encode_fields(data, apart, DTYPES["U8"], 8, level_of(level))
+    assert sum(s.stored.size for s in spans) < 0.99 * sum(s.stored.size for s in fields)
+    assert "high bits" in fields[0].fields and "high bits" not in spans[0].fields
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_blocks_of_noise_are_fields(name: str) -> None:
+    data = np.random.default_rng(2).integers(0, 256, 60_000 // BLOCKS[name].size * BLOCKS[name].size).astype(np.uint8)
+    assert kinds(encode_fields(data, fields_of(name), DTYPES["U8"], 8, DEFAULT)) == {"fields"}
+
+
+def test_each_part_of_a_tensor_is_coded_as_suits_it() -> None:
+    weights = blocks_of("Q5_0", 40_000, 0.4, 3).reshape(-1)
+    noise = np.random.default_rng(4).integers(0, 256, 40_000 * 22).astype(np.uint8)
+    for parts in ((weights, noise, weights), (noise, weights, noise)):
+        data = np.concatenate(parts)
+        spans = encode_fields(data, fields_of("Q5_0"), DTYPES["U8"], 12, DEFAULT)
+        assert decoded(spans) == data.tobytes() and kinds(spans) == {"fields", "codes"}
+        assert all(span.entry.original % (12 * 22) == 0 for span in spans[:-1])
+        best = sum(
+            span.stored.size for x in parts for span in encode_fields(x, fields_of("Q5_0"), DTYPES["U8"], 12, DEFAULT)
+        )
+        assert sum(span.stored.size for span in spans) < 1.01 * best
+
+
+def test_codes_that_are_too_many_for_a_part_are_fields() -> None:
+    wide = (Field(2, "F16", "scales"), Field(65_530, "U8", "codes", Share("codes", 1, 0, 65_530)))
+    data = np.random.default_rng(5).integers(0, 256, 65_532 * 3).astype(np.uint8)
+    spans = encode_fields(data, wide, DTYPES["U8"], 1, DEFAULT)
+    assert decoded(spans) == data.tobytes() and kinds(spans) == {"fields"}
 
 
 @st.composite

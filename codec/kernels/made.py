@@ -14,15 +14,20 @@ from numba import njit
 from codec.kernels.heads import varint
 from codec.kernels.tables import INNER
 from codec.kernels.transforms import (
+    BITS,
+    CODES_NUMBER,
     COUNT,
     FIELDS,
     FIELDS_NUMBER,
     FIRST,
     OFFSET_NUMBER,
     PALETTE_NUMBER,
+    PART,
     PLACES,
     ROW,
+    RUN,
     SECOND,
+    SHIFT,
     SPARSE_NUMBER,
 )
 
@@ -68,12 +73,62 @@ def _fields(data, at, end, length, row):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
+def _field_of_codes(data, at, end, f, row):  # type: ignore[no-untyped-def]
+    """Read how field ``f`` has codes; the position behind it, or -1."""
+    size, at = varint(data, at, end, 1 << 16)
+    if at < 0 or size < 1 or at >= end or data[at] > 63:
+        return -1
+    part, bits, shift, run = np.int64(data[at]) & 15, 1 << (np.int64(data[at]) >> 4), np.int64(0), np.int64(1)
+    at += 1
+    if bits < 8:
+        if at >= end:
+            return -1
+        shift = np.int64(data[at])
+        run, at = varint(data, at + 1, end, size)
+        if at < 0 or run < 1 or size % run or shift + bits > 8:
+            return -1
+    row[FIELDS + f], row[PART + f], row[BITS + f], row[SHIFT + f], row[RUN + f] = size, part, bits, shift, run
+    return at
+
+
+@njit(**INNER)
+def _codes(data, at, end, length, row):  # type: ignore[no-untyped-def]
+    """Read the parameters of packed codes; the position behind them, or -1. PLACES has the bits of parts meanwhile."""
+    if at >= end or data[at] < 2 or data[at] > 16:
+        return -1
+    row[FIRST], row[SECOND], row[COUNT] = data[at], 0, 0
+    at, packed = at + 1, False
+    for f in range(row[FIRST]):
+        at = _field_of_codes(data, at, end, f, row)
+        if at < 0 or row[PART + f] > row[COUNT]:
+            return -1
+        part, count = row[PART + f], row[FIELDS + f] * 8 // row[BITS + f]
+        if part == row[COUNT]:
+            row[COUNT], row[PLACES + part], row[BYTES + part] = part + 1, 0, count
+        bits = ((1 << row[BITS + f]) - 1) << row[SHIFT + f]
+        if row[BYTES + part] != count or row[PLACES + part] & bits:
+            return -1
+        row[PLACES + part] |= bits
+        row[SECOND] += row[FIELDS + f]
+        packed = packed or row[BITS + f] < 8
+    if not packed or length % row[SECOND]:
+        return -1
+    for p in range(row[COUNT]):
+        row[BYTES + p] *= length // row[SECOND]
+        if row[PLACES + p] & (row[PLACES + p] + 1) or row[BYTES + p] > 1 << 19:
+            return -1
+    return at
+
+
+@njit(**INNER)
 def _parameters(data, at, end, length, row):  # type: ignore[no-untyped-def]
     """Read the parameters of a transform, and how many bytes its parts have; the position behind them, or -1."""
     number = row[NUMBER]
     row[CODE] = 0
     if number == FIELDS_NUMBER:
         return _fields(data, at, end, length, row)
+    if number == CODES_NUMBER:
+        return _codes(data, at, end, length, row)
     if end - at < 2 or data[at] > 3:
         return -1
     code = np.int64(data[at])

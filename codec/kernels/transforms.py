@@ -11,9 +11,10 @@ from codec.kernels.native import address_of, move
 from codec.kernels.tables import INNER
 
 #: Numbers of the transforms (a ramp has no kernel), and where a row of numbers says what ``make_address`` takes: how
-#: many parts, the first and the second parameter behind the width, the bytes of each field, where each part lies.
-FIELDS_NUMBER, PALETTE_NUMBER, SPARSE_NUMBER, OFFSET_NUMBER = 1, 2, 4, 5
-COUNT, FIRST, SECOND, FIELDS, PLACES, ROW = 0, 1, 2, 3, 19, 35
+#: many parts, the first and the second parameter behind the width, the bytes of each field, where each part lies; of
+#: packed codes how many fields and the bytes of a block, and for each field its part, bits, shift and run.
+FIELDS_NUMBER, PALETTE_NUMBER, SPARSE_NUMBER, OFFSET_NUMBER, CODES_NUMBER = 1, 2, 4, 5, 9
+COUNT, FIRST, SECOND, FIELDS, PLACES, PART, BITS, SHIFT, RUN, ROW = 0, 1, 2, 3, 19, 35, 51, 67, 83, 99
 
 #: Slots of the table in which distinct values are found: twice as many as there may be, and a power of two.
 SLOTS = 1 << 17

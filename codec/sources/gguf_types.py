@@ -122,6 +122,10 @@ _CODED: Final[dict[str, tuple[tuple[int, ...], str]]] = {
     "mins6": ((4, 4, 4), "U8"),
     "scales6": ((8, 4), "U8"),
 }
+#: Bits of a kind of packed numbers.
+_BITS: Final = {"bits1": 1, "bits2": 2, "bits4": 4, "scales2": 2, "scales4": 4}
+#: Fields that have the low and the high bits of the same numbers, and what those are called.
+_TOGETHER: Final = (("codes", ("qs", "ql"), ("qh", "hmask")), ("scales", ("scales_l",), ("scales_h",)))
 #: What fields are called in reports.
 _CALLED: Final = {
     **dict.fromkeys(("d", "e", "scales", "scales_h", "scales_l"), "scales"),
@@ -141,10 +145,28 @@ def fields_of(name: str) -> tuple[coded.Field, ...]:
     found: list[coded.Field] = []
     for field in BLOCKS[name].fields:
         sizes, dtype = _CODED.get(field.kind, ((), "U8"))
-        found += [coded.Field(size, dtype, _CALLED.get(field.name, field.name)) for size in sizes or (field.size,)]
+        called, pieces = (
+            _CALLED.get(field.name, field.name),
+            zip(sizes or (field.size,), _share(name, field), strict=True),
+        )
+        found += [coded.Field(size, dtype, called, share) for size, share in pieces]
     if len(found) > FIELDS_MAX:  # IQ2_XXS, whose codes and signs alternate
         found[1:] = [coded.Field(sum(f.size for f in found[1:]), "U8", "codes")]
     return tuple(found)
+
+
+def _share(name: str, field: Field) -> tuple[coded.Share | None, ...]:
+    """What each piece of a field has of the numbers that another one has bits of, too: high bits by themselves cost
+    nearly a bit each. (Nibbles, which are whole, cost 0.2 % more apart than in pairs.)
+    """
+    if field.kind == "scales6":
+        return coded.Share("scales", 4, 0, 8), coded.Share("scales", 2, 4, 4)
+    for called, *names in _TOGETHER:
+        low, high = ([f for f in BLOCKS[name].fields if f.name in of and f.kind in _BITS] for of in names)
+        if low and high and field in low + high:
+            shift = 0 if field in low else _BITS[low[0].kind]
+            return (coded.Share(called, _BITS[field.kind], shift, field.run),)
+    return (None,) * max(1, len(_CODED.get(field.kind, ((), ""))[0]))
 
 
 #: Number of a type in a file -> its name; those of which an element is whole bytes, by our names.

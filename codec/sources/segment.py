@@ -47,16 +47,33 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The ``bits`` (1, 2 or 4) of each code that a field has, from bit ``shift`` of the code on. All fields that have
+    bits of the same codes give the same ``name``, which says to people what those are.
+
+    The field's bytes are in runs of ``run``: the lowest bits of the bytes of a run are those of ``run`` codes in order,
+    the next bits those of the next ``run`` codes, and so on.
+    """
+
+    name: str
+    bits: int
+    shift: int
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of the blocks that a quantised format is made of.
 
     ``size`` in bytes; ``dtype`` is the element type it is coded as, a name of :data:`codec.dtypes.DTYPES`; ``name``
-    says what it is to people: "scales", "codes".
+    says what it is to people: "scales", "codes". ``share``: what it has of codes, as which it may be
+    coded, too.
     """
 
     size: int
     dtype: str
     name: str
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,17 @@ from codec.errors import UnsupportedVersionError
 from codec.kernels import leb128, scaled
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
+from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
+from codec.stages import codes
 from codec.stages.geometry import Bytes, read_only, working
 from codec.wire import Cursor, varint
 
 FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128, SCALED = 1, 2, 3, 4, 5, 6, 7, 8
 NAMES: Final = {
     FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
-    LEB128: "leb128", SCALED: "scaled",
+    LEB128: "leb128", SCALED: "scaled", codes.CODES: "codes",
 }  # fmt: skip
 
-FIELDS_MAX: Final = 16
-FIELD_BYTES_MAX: Final = 1 << 16
 VALUES_MAX: Final = 1 << 16
 #: Of scaled codes.
 OFFSET_MAX: Final = 1024
@@ -360,6 +360,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     SCALED: _read_scaled,
     COPY: lambda c: Copy(c.varint()),
     LEB128: _read_leb128,
+    codes.CODES: codes.read,
     SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
 }
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import codec
+from codec.blocks import codes_of
 from codec.dtypes import DTYPES
 from codec.sources import gguf as source
-from codec.sources.gguf_types import BLOCK_NAMES, BLOCKS, PLAIN, Block, Field
+from codec.sources.gguf_types import BLOCK_NAMES, BLOCKS, PLAIN, Block, Field, fields_of
 from codec.sources.segment import Look, RefusedError, Segment
 from tests.sources.made import NOISE, Array, gguf_array, gguf_file, gguf_info, gguf_string, u32, u64
 from tests.sources.mutations import checked, mutated, readable, round_trip
@@ -220,6 +221,40 @@ def test_a_packed_bit_is_of_the_weight_that_the_table_says(name: str, field: Fie
                 assert changed.tolist() == [weights_of(field, byte, bit)], (byte, bit)
             else:  # one that a scale of 0 hides
                 assert name.endswith("_K") or name.startswith("IQ")
+
+
+SPLIT = ("Q5_0", "Q5_1", "Q3_K", "Q5_K", "Q6_K", "IQ4_XS")
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_two_fields_have_of_the_same_numbers_is_share(name: str) -> None:
+    way = codes_of(fields_of(name))
+    assert (way is not None) == (name in SPLIT)
+    if way is None:
+        return
+    parts = {f.part: n.share.name for f, n in zip(way.fields, fields_of(name), strict=True) if n.share}
+    counts = dict(zip(parts.values(), (way.codes[part] for part in parts), strict=True))
+    assert counts.get("codes", BLOCKS[name].elements) == BLOCKS[name].elements
+    assert counts.get("scales", 16) == (8 if name == "IQ4_XS" else 16) and counts
+
+    def shown(block: np.ndarray) -> list[np.ndarray]:
+        parts = [np.zeros(count, np.uint8) for count in way.codes]
+        way.split(block, parts)
+        return parts
+
+    zeros = np.zeros(BLOCKS[name].size, np.uint8)
+    for (start, held), field in zip(way.placed(), fields_of(name), strict=True):
+        if field.share is None:
+            continue
+        whole = next(f for f in BLOCKS[name].fields if f.offset <= start < f.offset + f.size)
+        for at in range(start, start + held.size):
+            for bit in range(8):
+                block = zeros.copy()
+                block[at] = 1 << bit
+                (code,) = np.flatnonzero(shown(block)[held.part])
+                byte = at - whole.offset
+                of = weights_of(whole, byte, bit) if whole.kind[:4] == "bits" else sub_block_of(whole.kind, byte, bit)
+                assert code == of and shown(block)[held.part][code] == 1 << field.share.shift + bit % held.bits
 
 
 def sub_block_of(kind: str, byte: int, bit: int) -> int:
