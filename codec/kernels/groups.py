@@ -118,7 +118,9 @@ def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
                         first = s
             if n > 0:
                 own += n * log2_of(n)
-            total += scale * own + ((28 + TABLE_BITS * (last - first + 1)) << POINT) + (scale - 1) * used * LEARNT
+            total += (
+                scale * own + ((28 + TABLE_BITS * (last - first + 1)) << POINT) + (scale - 1) * max(0, used) * LEARNT
+            )
         choice = 0 if left < 2 else 1 if left == 2 else 2 if left <= 4 else 4
         total += scale * ((tiles * choice) << POINT)
         if best < 0 or total <= best:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from codec.dtypes import DTYPES, DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
+from codec.kernels.groups import LEARNT
 from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.planner import fields
 from codec.planner.levels import Level
@@ -27,6 +28,10 @@ _NONE: Final = np.zeros(0, np.uint8)
 OPAQUE_SPAN: Final = 1 << 20
 #: Codes of the types that are floats, even where their elements are whole bytes or less.
 _FLOATS: Final = frozenset(d.code for d in DTYPES.values() if d.name[0] in "FBC" and d.name != "BOOL")
+#: By the width of opaque elements: the floats that they may be, and mantissa bits that go with the exponent.
+_OPAQUE_FLOATS: Final = {2: ((DTYPES["BF16"], 2), (DTYPES["F16"], 3)), 4: ((DTYPES["F32"], 2),)}
+#: Elements of a tile of those: it should not reach far across the rows of whatever they are.
+_OPAQUE_TILE: Final = 512
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
@@ -78,7 +83,7 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
     ``wild``: never use escapes; for a span that turned out to have too many.
     """
     if dtype is not None and dtype.exponent_bits and data.size >= dtype.bits // 8:
-        found = None if wild else _plan_float(data, dtype, shape, level)
+        found = None if wild else _plan_float(data, dtype, shape, level, dtype.code)
         if found is not None:
             return found
     code = dtype.code if dtype else 0
@@ -87,6 +92,10 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
         width = 4
     if dtype is None:
         width = _opaque_width(data)
+        kind = None if wild or width == 1 else _opaque_floats(data, width)
+        found = None if kind is None else _plan_float(data, kind, (2, _OPAQUE_TILE), level, code)
+        if found is not None:
+            return found
     if data.size < width:
         width = 1
     return _plan_bytes(data, code, width, shape, level)
@@ -112,7 +121,8 @@ def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
     return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
 
 
-def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
+def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level, code: int) -> Plan | None:
+    """Plan for floats of this type; ``code`` is what the record says they are."""
     width = 4 if dtype.name == "C64" else dtype.bits // 8
     elements = data.size // width
     x = data[: elements * width].view(UINT[width])
@@ -131,12 +141,12 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if dtype.name == "F32" and symbol.mantissa != HALF_MANTISSA and found.halves * 8 > found.ors.size:
         again = fields.choose_symbol(dtype, found, finest, (HALF_MANTISSA,), elements, sampled, exact)
         symbol = again or symbol
-    return _finish_float(data, dtype, width, tile, x, found, symbol, level)
+    return _finish_float(data, dtype, code, width, tile, x, found, symbol, level)
 
 
 def _finish_float(
-    data: Bytes, dtype: DType, width: int, tile: int, x: NDArray[np.unsignedinteger], found: fields.Survey,
-    symbol: fields.Symbol, level: Level,
+    data: Bytes, dtype: DType, code: int, width: int, tile: int, x: NDArray[np.unsignedinteger],
+    found: fields.Survey, symbol: fields.Symbol, level: Level,
 ) -> Plan:  # fmt: skip
     fold = dtype.mantissa_bits - symbol.mantissa
     rest = (2 << fold) - 1
@@ -151,7 +161,7 @@ def _finish_float(
     places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
     covered = sum(((1 << w) - 1) << s for s, w in places)
     layout = _layout(
-        data.size, dtype.code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
+        data.size, code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
         constant=common & ~covered, drops=boundary > low, escapes=symbol.escapes,
     )  # fmt: skip
     return _with_planes(layout, x, level, symbol, zeros if layout.drops else None)
@@ -286,6 +296,26 @@ def _with_planes(
 def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     seen = working("seen", (8 << statistics.SEEN_BITS) + 2048)
     return seen[2048 : 2048 + (8 << statistics.SEEN_BITS)].view(np.uint64), seen[:2048].view(np.int64)
+
+
+def _opaque_floats(data: Bytes, width: int) -> DType | None:
+    """The type of floats as which opaque elements take fewer bits than as bytes, if there is one: by the order-0
+    entropy of the top 16 bits, cut either way, in some pieces.
+    """
+    whole = data[: data.size // width * width].view(UINT[width])
+    x = np.concatenate([whole[k * whole.size // 8 :][: 1 << 12] for k in range(8)]) >> 8 * width - 16
+
+    def bits(values: NDArray[Any]) -> int:
+        counts = np.bincount(values)
+        return int(table_kernel.entropy(counts)) + int(np.count_nonzero(counts)) * LEARNT
+
+    best, kind = bits(x & 255) + bits(x >> 8), None
+    for dtype, mantissa in _OPAQUE_FLOATS[width]:
+        cut = dtype.mantissa_bits - mantissa - 8 * width + 16
+        total = bits((x & 0x7FFF) >> cut) + bits(x >> 15) + bits(x & (1 << cut) - 1)
+        if total < best:
+            best, kind = total, dtype
+    return kind
 
 
 def _opaque_width(data: Bytes) -> int:
