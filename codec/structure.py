@@ -21,14 +21,15 @@ from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
 from codec.planner.levels import Level, level_of
+from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field
 from codec.stages import layout
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Sparse, Transform
 from codec.wire import varint
 
-#: Original bytes of a made span, at most: its parts are a chunk each, and one holds 524,288 bytes less one tile, which
-#: may be 16,384 elements of 8 bytes.
+#: Original bytes of a made span, at most, but for elements of 2 bytes: its parts are a chunk each, and one holds
+#: 524,288 bytes less one tile, which may be 16,384 elements of 8 bytes.
 PART_BYTES: Final = 393_216
 #: Of 256 elements looked at, in runs of 64, so many distinct ones are worth a palette, and so many zeros a mask. bf16
 #: weights have 246 distinct ones, those that were int8 once about 190.
@@ -129,6 +130,8 @@ def encode_structured(
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
     each = PART_BYTES // width
+    if width == 2:  # whatever part there is of a chunk of these, it is one chunk; of 4 bytes more take 128 rANS states
+        each = chunk_for(tile_for(shape, x.size), width)
     each = each // row * row or each  # whole rows, where they fit
     cut = [x[at : at + each] for at in range(0, x.size, each)]
     ways = [

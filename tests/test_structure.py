@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from codec.dtypes import DTYPES
 from codec.encode import EncodedSpan
 from codec.kernels import transforms as kernel
 from codec.planner.levels import level_of
+from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field, Segment
 from codec.stages.transforms import NAMES
 from codec.storage import BytesOriginal
@@ -189,3 +191,24 @@ def test_distinct_values_and_their_numbers(x: np.ndarray) -> None:
     assert [expected[k] for k in numbers] == x.tolist()
     if len(expected) > 1:
         assert kernel.distinct(x, len(expected) - 1, slots, values) == -1
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=4), st.integers(2048, 1 << 22))
+def test_a_piece_of_16_bit_elements_is_one_chunk(shape: list[int], elements: int) -> None:
+    row = math.prod(shape[1:])
+    each = chunk_for(tile_for(tuple(shape), elements), 2)
+    each = each // row * row or each
+    for n in {min(each, elements), elements % each or each, 1}:
+        for narrower in (1, 2):
+            assert n <= chunk_for(tile_for(tuple(shape), n), narrower)
+            assert n <= chunk_for(tile_for((n,), n), narrower)
+
+
+@pytest.mark.parametrize("shape", [(700_000,), (1000, 700), (70, 10_000), (7, 100, 1000), (2, 350_000)])
+def test_large_tensors_with_a_structure(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(len(shape))
+    x = np.where(rng.random(700_000) < 0.4, 0, rng.integers(0, 1 << 16, 700_000)).astype(np.uint16)
+    few = rng.integers(0, 1 << 16, 200).astype(np.uint16)[rng.integers(0, 200, 700_000)]
+    for data, dtype, kind in ((x, "BF16", "sparse"), (few, "F16", "palette")):
+        spans = encode_structured(data.view(np.uint8), DTYPES[dtype], shape, DEFAULT)
+        assert spans is not None and decoded(spans) == data.tobytes() and kinds(spans) == {kind}
