@@ -31,10 +31,11 @@ from codec.wire import varint
 #: Original bytes of a made span, at most, but for elements of 2 bytes: its parts are a chunk each, and one holds
 #: 524,288 bytes less one tile, which may be 16,384 elements of 8 bytes.
 PART_BYTES: Final = 393_216
-#: Of 256 elements looked at, in runs of 64, so many distinct ones are worth a palette, and so many zeros a mask. bf16
-#: weights have 246 distinct ones, those that were int8 once about 190.
+#: Of 256 elements looked at, in runs of 64, so many distinct ones are worth a palette, and so many zeros a mask.
+#: bf16 weights have 246 distinct ones, those that were int8 once about 190. Of fp32 weights a mask gains from 3 % zeros
+#: on, of bf16 from 4 to 12 %: with the zeros go the rows, and their tables.
 _FEW: Final = 228
-_ZEROS: Final = 64
+_ZEROS: Final = 8
 #: Elements of fewer bytes in all are left alone: a palette would not pay.
 LEAST: Final = 4096
 _UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -215,10 +216,10 @@ def _offset(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, li
 
 
 def _sparse(x: Any, dtype: DType) -> tuple[Transform, list[Part]] | None:
-    """A quarter of the elements at least are zero."""
+    """One in 32 elements at least is zero."""
     there = x != 0
     others = int(np.count_nonzero(there))
-    if not 0 < others <= x.size * 3 // 4:
+    if not 0 < others <= x.size * 31 // 32:
         return None
     mask = np.packbits(there, bitorder="little")
     rest = np.ascontiguousarray(x[there])

@@ -113,6 +113,7 @@ WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float3
         (WHOLE * np.float32(0.0013), "F32", "palette", 7.2),
         ((WHOLE * np.float32(0.0013)).view(np.uint32) >> 16, "BF16", "palette", 7.2),
         (np.where(RNG.random((300, 400)) < 0.9, 0, NOISE), "F32", "sparse", 3.4),
+        (np.where(np.random.default_rng(8).random((300, 400)) < 0.08, 0, NOISE), "F32", "sparse", 25.5),
         (np.arange(120_000, dtype=np.int64), "I64", "ramp", 0.01),
         (np.arange(120_000, dtype=np.int32) * -7 + 3, "I32", "ramp", 0.01),
         (np.round(NOISE * 60).astype(np.int16), "I16", "offset", 8.1),
@@ -120,7 +121,7 @@ WHOLE = np.round(RNG.normal(0, 30, (300, 400))).clip(-127, 127).astype(np.float3
         (NOISE, "F32", "none", 32),
         (np.full(120_000, 7, np.int64), "I64", "none", 32),
     ],
-    ids=["int8 f32", "int8 bf16", "zeros", "ids", "backwards", "i16", "i64", "noise", "constant"],
+    ids=["int8 f32", "int8 bf16", "zeros", "some zeros", "ids", "backwards", "i16", "i64", "noise", "constant"],
 )  # fmt: skip
 def test_what_is_found(data: np.ndarray, dtype: str, expected: str, bits: float) -> None:
     data = data.astype(np.uint16) if dtype == "BF16" else data
