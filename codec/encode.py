@@ -20,7 +20,7 @@ from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, plan_span
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
-from codec.planner.span import OPAQUE_SPAN, room_for, split
+from codec.planner.span import OPAQUE_SPAN, other_plans, room_for, split
 from codec.stages import layout, plain
 from codec.stages.geometry import Bytes, view, working
 from codec.stages.huffman import HUFFMAN
@@ -71,10 +71,22 @@ def encode_span(
     if source.ctypes.data % 8:
         source = view(source.copy())
     for wild in (False, True):
-        coded = _Coder(source, plan_span(source, dtype, shape, level, wild), out)
+        plan = plan_span(source, dtype, shape, level, wild)
+        coded = _Coder(source, plan, out)
         if coded.run() and (wild or coded.at - coded.body <= source.size):
-            return coded.finish()
+            found = coded.finish()
+            return found if dtype is None or not plan.again else _smallest(found, source, dtype, shape, level)
     raise AssertionError("a plan without escapes cannot have too many")
+
+
+def _smallest(found: EncodedSpan, source: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> EncodedSpan:
+    """The smallest of what was found and of what other plans make of the same."""
+    for plan in other_plans(source, dtype, shape, level):
+        coded = _Coder(source, plan, None)
+        if (not plan.planes or plan.planes[-1].zstd) and coded.run():
+            other = coded.finish()
+            found = other if other.stored.size < found.stored.size else found
+    return found
 
 
 class _Coder:

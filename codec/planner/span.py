@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -60,7 +61,7 @@ class Plan:
     """How to code a span. ``span`` is the largest symbol of its window.
 
     ``zeros``, if the layout drops planes, are the trailing zero bits of each tile. ``pieces`` are there if planning
-    had to cut the whole span into planes and nothing is dropped.
+    had to cut the whole span into planes and nothing is dropped. ``again``: floats, or their exponents, come again.
     """
 
     layout: Layout
@@ -68,6 +69,7 @@ class Plan:
     span: int
     zeros: NDArray[np.int64] | None
     pieces: Pieces | None
+    again: bool = False
 
     def drops(self, first_tile: int, tiles: int) -> Bytes:
         """Planes that each of some tiles drops: those that end at or below its zeros."""
@@ -99,6 +101,19 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
     if data.size < width:
         width = 1
     return _plan_bytes(data, code, width, shape, level)
+
+
+def other_plans(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Iterator[Plan]:
+    """Other ways to cut floats of which some come again, in which zstd may find more: the exponent alone, or bytes.
+
+    A plan is to be used before the next is asked for.
+    """
+    level = replace(level, zstd_always=0)  # most planes of these are noise
+    alone = replace(level, mantissa=dict.fromkeys(level.mantissa, (0,)))
+    found = _plan_float(data, dtype, shape, alone, dtype.code)
+    if found is not None:
+        yield found
+    yield _plan_bytes(data, dtype.code, 4 if dtype.name == "C64" else dtype.bits // 8, shape, level)
 
 
 def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level: Level) -> Plan:
@@ -263,9 +278,12 @@ def _with_planes(
         assert also is not None
         return [also.data[a:b] for a, b in itertools.pairwise(also.starts)]
 
-    probed = symbol is None or level.probe
-    if not probed and run.size >= RUN_LEAST:
-        probed = bool(statistics.repeats(read_only(runs()[-1]), *_seen()))
+    probed, again = symbol is None or level.probe, False
+    if symbol is not None and run.size >= RUN_LEAST:
+        symbols_of = read_only(runs()[-1])
+        again = bool(statistics.repeats(symbols_of, *_seen()))
+        probed = probed or again
+        again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *_seen())))
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
@@ -290,7 +308,7 @@ def _with_planes(
         layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
         layout.constant, layout.drops, layout.escapes,
     )  # fmt: skip
-    return Plan(lay, plans, span, zeros, pieces)
+    return Plan(lay, plans, span, zeros, pieces, again)
 
 
 def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
