@@ -21,7 +21,7 @@ from codec.planner import Plan, mixing, plan_span
 from codec.planner.groups import WEIGHTS
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan
-from codec.planner.span import OPAQUE_SPAN, plan_mixed, room_for, split
+from codec.planner.span import OPAQUE_SPAN, other_plans, plan_mixed, room_for, split
 from codec.stages import layout, plain
 from codec.stages import mixing as mixing_stage
 from codec.stages.columns import COLUMNS
@@ -80,10 +80,13 @@ def encode_span(
     if source.ctypes.data % 8:
         source = view(source.copy())
     for wild in (False, True):
-        coded = _Coder(source, plan_span(source, dtype, shape, level, wild), out)
+        plan = plan_span(source, dtype, shape, level, wild)
+        coded = _Coder(source, plan, out)
         if coded.run() and (wild or coded.at - coded.body <= source.size):
             found = coded.finish()
-            return _mixed(source, coded.plan, dtype, shape, level, found.stored.size) or found
+            if dtype is not None and plan.again:
+                found = _smallest(found, source, dtype, shape, level)
+            return _mixed(source, plan, dtype, shape, level, found.stored.size) or found
     raise AssertionError("a plan without escapes cannot have too many")
 
 
@@ -101,6 +104,16 @@ def _mixed(
     coded.run()
     found = coded.finish()
     return found if found.stored.size * 1000 < most * _WORTH else None
+
+
+def _smallest(found: EncodedSpan, source: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> EncodedSpan:
+    """The smallest of what was found and of what other plans make of the same."""
+    for plan in other_plans(source, dtype, shape, level):
+        coded = _Coder(source, plan, None)
+        if (not plan.planes or plan.planes[-1].zstd) and coded.run():
+            other = coded.finish()
+            found = other if other.stored.size < found.stored.size else found
+    return found
 
 
 class _Coder:

@@ -175,6 +175,24 @@ def test_opaque_sizes_around_spans() -> None:
         check(x[-n:])
 
 
+@pytest.mark.parametrize("dtype", ["BF16", "F16", "F32"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_opaque_floats_are_coded_as_what_they_are(dtype: str, level: str) -> None:
+    """Within half a percent; and whatever lies among them comes back, too: other bytes, floats of any size, a tail."""
+    x = floats(dtype, 150_000, 7).tobytes()
+    assert len(check(x, level=level)) < len(check(x, dtype, level=level)) * 1.005
+    wild = np.random.default_rng(8).integers(0, 256, 20_000, np.uint8).tobytes()
+    check(x[:200_000] + wild + x[200_000:] + b"tail!", level=level)
+    check(x[:100_000] + wild * 3, level=level)
+
+
+@given(data=st.binary(max_size=300), level=st.sampled_from(LEVELS), dtype=st.sampled_from(["BF16", "F16", "F32"]))
+def test_any_bits_among_opaque_floats(data: bytes, level: str, dtype: str) -> None:
+    x = floats(dtype, 3000, 9).tobytes()
+    check(x + data, level=level)
+    check(data + x, level=level)
+
+
 @pytest.mark.parametrize("dtype", ["BF16", "F32", "F64", "U8", "F4", None])
 @pytest.mark.parametrize("start", [1, 2, 3, 5, 7])
 def test_unaligned_buffers(dtype: str | None, start: int) -> None:

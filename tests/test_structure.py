@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from codec.encode import EncodedSpan
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
 from codec.planner.levels import level_of
+from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.gguf_types import BLOCKS, fields_of
 from codec.sources.segment import Field, Segment, Share
 from codec.stages.transforms import NAMES
@@ -200,6 +202,7 @@ def grouped(x: np.ndarray, group: int, dtype: str, levels: int = 127) -> np.ndar
         (grouped(WHOLE.reshape(125, 960), 64, "f2"), "F16", "scaled", 8.0),
         (grouped(WHOLE.reshape(125, 960), 32, "f2", NARROW), "F16", "scaled", 4.2),
         (np.where(RNG.random((300, 400)) < 0.9, 0, NOISE), "F32", "sparse", 3.4),
+        (np.where(np.random.default_rng(8).random((300, 400)) < 0.08, 0, NOISE), "F32", "sparse", 25.5),
         (np.arange(120_000, dtype=np.int64), "I64", "ramp", 0.01),
         (np.arange(120_000, dtype=np.int32) * -7 + 3, "I32", "ramp", 0.01),
         (np.round(NOISE * 60).astype(np.int16), "I16", "offset", 8.1),
@@ -208,8 +211,8 @@ def grouped(x: np.ndarray, group: int, dtype: str, levels: int = 127) -> np.ndar
         (np.full(120_000, 7, np.int64), "I64", "none", 32),
     ],
     ids=[
-        "int8 f32", "int8 bf16", "curve", "int8 by row", "int8 by 64", "int4 by 32", "zeros", "ids", "backwards", "i16",
-        "i64", "noise", "constant",
+        "int8 f32", "int8 bf16", "curve", "int8 by row", "int8 by 64", "int4 by 32", "zeros", "some zeros", "ids",
+        "backwards", "i16", "i64", "noise", "constant",
     ],
 )  # fmt: skip
 def test_what_is_found(data: np.ndarray, dtype: str, expected: str, bits: float) -> None:
@@ -287,3 +290,24 @@ def test_distinct_values_and_their_numbers(x: np.ndarray) -> None:
     assert [expected[k] for k in numbers] == x.tolist()
     if len(expected) > 1:
         assert kernel.distinct(x, len(expected) - 1, slots, values) == -1
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=4), st.integers(2048, 1 << 22))
+def test_a_piece_of_16_bit_elements_is_one_chunk(shape: list[int], elements: int) -> None:
+    row = math.prod(shape[1:])
+    each = chunk_for(tile_for(tuple(shape), elements), 2)
+    each = each // row * row or each
+    for n in {min(each, elements), elements % each or each, 1}:
+        for narrower in (1, 2):
+            assert n <= chunk_for(tile_for(tuple(shape), n), narrower)
+            assert n <= chunk_for(tile_for((n,), n), narrower)
+
+
+@pytest.mark.parametrize("shape", [(700_000,), (1000, 700), (70, 10_000), (7, 100, 1000), (2, 350_000)])
+def test_large_tensors_with_a_structure(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(len(shape))
+    x = np.where(rng.random(700_000) < 0.4, 0, rng.integers(0, 1 << 16, 700_000)).astype(np.uint16)
+    few = rng.integers(0, 1 << 16, 200).astype(np.uint16)[rng.integers(0, 200, 700_000)]
+    for data, dtype, kind in ((x, "BF16", "sparse"), (few, "F16", "palette")):
+        spans = encode_structured(data.view(np.uint8), DTYPES[dtype], shape, DEFAULT)
+        assert spans is not None and decoded(spans) == data.tobytes() and kinds(spans) == {kind}

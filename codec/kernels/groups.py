@@ -23,6 +23,10 @@ GROUPS_MAX = 16
 #: Bytes that tell whether a plane is worth coding.
 QUICK = 1 << 15
 
+#: log2(e), times 2^POINT: the entropy of counts is half of it too low for each symbol but one, and coding anything else
+#: by them takes the other half too much.
+LEARNT = 5909
+
 #: Columns of ``report``: bytes of the plane, its tiles, bytes looked at first, what they take at their own entropy
 #: (times 2^POINT); groups, 0 if the plane is not worth coding, the weights they go by, the row of the first.
 SIZE, TILES, LOOKED, BITS, COUNT, WAY, ROW = range(7)
@@ -85,6 +89,8 @@ def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
 
     ``counts`` int64[>= groups, 256] of one byte in ``scale``: those of the merged groups are left in its first rows.
     The bits are those of data, tables and choices; of equals the more merged wins. ``rows`` as ``counts``: worked in.
+    What was not counted fits a table worse than what was: by LEARNT bits for each symbol and as many bytes. Without
+    that, 16 groups of weights that are all alike look better than one, and are 0.04 % larger.
     """
     low, high = 256, 0
     for s in range(256):
@@ -100,18 +106,21 @@ def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
     while True:
         total = np.int64(0)
         for k in range(left):
-            n, own, first, last = np.int64(0), np.int64(0), np.int64(-1), np.int64(-1)
+            n, own, first, last, used = np.int64(0), np.int64(0), np.int64(-1), np.int64(-1), np.int64(-1)
             for s in range(low, high):
                 c = rows[k, s]
                 if c > 0:
                     n += c
                     own -= c * log2_of(c)
+                    used += 1
                     last = s
                     if first < 0:
                         first = s
             if n > 0:
                 own += n * log2_of(n)
-            total += scale * own + ((28 + TABLE_BITS * (last - first + 1)) << POINT)
+            total += (
+                scale * own + ((28 + TABLE_BITS * (last - first + 1)) << POINT) + (scale - 1) * max(0, used) * LEARNT
+            )
         choice = 0 if left < 2 else 1 if left == 2 else 2 if left <= 4 else 4
         total += scale * ((tiles * choice) << POINT)
         if best < 0 or total <= best:

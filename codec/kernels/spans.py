@@ -72,7 +72,7 @@ from codec.kernels.span_records import (
     code_span,
     split_planes,
 )
-from codec.kernels.statistics import repeats
+from codec.kernels.statistics import patterned, repeats
 from codec.kernels.tables import DRIVER
 
 
@@ -98,6 +98,12 @@ def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
         ints[table + LIMITS_AT] = GROUPS_MAX * p
         before = after
     return before
+
+
+@njit(**DRIVER)
+def _known(symbols, shift, seen, counts):  # type: ignore[no-untyped-def]
+    """Whether symbols come again or, of RUN of them, their exponents."""
+    return repeats(symbols, seen, counts) or (symbols.size >= RUN and patterned(symbols, shift, seen, counts))
 
 
 @njit(inline="always", **DRIVER)
@@ -143,7 +149,7 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
         begin_planes(ints, many, tile, bytes_, 0, False)
         split_planes(job, ints, first, many, data, 0, data + PIECES_AT, data + SPARE_AT, escapes, many, known)
         at = PIECES_AT + ints[STARTS + planes - 1]
-        again = n >= RUN_LEAST and repeats(bytes_[at : at + many], seen, counts)
+        again = n >= RUN_LEAST and _known(bytes_[at : at + many], job[MANTISSA] - ints[FOLD], seen, counts)
     total = begin_planes(ints, looked, tile, bytes_, 0, False)
     size = tile
     if taken == 1:
@@ -154,7 +160,7 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
             if n <= job[CHUNK] and ints[DROPS] == 0:
                 ints[READY] = last
             at = SAMPLE_AT + ints[STARTS + planes - 1] + first
-            again = n >= RUN_LEAST and repeats(bytes_[at : at + many], seen, counts)
+            again = n >= RUN_LEAST and _known(bytes_[at : at + many], job[MANTISSA] - ints[FOLD], seen, counts)
         else:
             for p in range(planes):
                 ints[STARTS + p] = ints[PLACES + 2 * planes + p]

@@ -217,6 +217,40 @@ def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least
     return chosen
 
 
+@njit(nogil=True, cache=True)
+def patterned(symbols, shift, seen, counts):  # type: ignore[no-untyped-def]
+    """Whether exponents come again in the same order more often than by chance, so that zstd may gain on them alone.
+
+    An exponent is a symbol (uint8[n]) less its ``shift`` mantissa bits. Of them, modulo 16, a word has 12 to 16, as
+    many as it takes for one in 256 to be found by chance; one is remembered at every fourth. Weights have few such
+    words, the moments of an optimizer have, whose rows are alike but for a factor. seen uint64[2^SEEN_BITS] and counts
+    int64[256] are worked in.
+    """
+    seen[:] = 0
+    counts[:16] = 0
+    down = np.uint8(shift)
+    for i in range(symbols.size):
+        counts[(symbols[i] >> down) & np.uint8(15)] += 1
+    squares = np.int64(0)
+    for s in range(16):
+        squares += counts[s] * counts[s]
+    alike = (squares << 16) // (np.int64(symbols.size) * symbols.size)
+    chance, length = np.int64(256 << SEEN_BITS), 0
+    while length < 12 or (length < 16 and chance > 0):
+        chance = (chance * alike) >> 16
+        length += 1
+    word, found, cut = np.uint64(0), 0, np.uint64(64 - 4 * length)
+    for i in range(symbols.size):
+        word = (word >> np.uint64(4)) | (np.uint64((symbols[i] >> down) & np.uint8(15)) << np.uint64(60))
+        held = word >> cut
+        mixed = (held & _LOW) * _HASH_LOW ^ (held >> np.uint64(32)) * _HASH_HIGH
+        at = (mixed & _LOW) >> np.uint64(32 - SEEN_BITS)
+        found += np.int64(seen[at] == held)
+        if i & 3 == 0:
+            seen[at] = held
+    return found * 64 >= symbols.size
+
+
 _I64, _U64 = types.CPointer(types.int64), types.CPointer(types.uint64)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import gcd
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from codec.dtypes import DTYPES, DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
+from codec.kernels.groups import LEARNT
 from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.planner import fields, mixing
 from codec.planner.levels import Level
@@ -28,6 +30,10 @@ _NONE: Final = np.zeros(0, np.uint8)
 OPAQUE_SPAN: Final = 1 << 20
 #: Codes of the types that are floats, even where their elements are whole bytes or less.
 _FLOATS: Final = frozenset(d.code for d in DTYPES.values() if d.name[0] in "FBC" and d.name != "BOOL")
+#: By the width of opaque elements: the floats that they may be, and mantissa bits that go with the exponent.
+_OPAQUE_FLOATS: Final = {2: ((DTYPES["BF16"], 2), (DTYPES["F16"], 3)), 4: ((DTYPES["F32"], 2),)}
+#: Elements of a tile of those: it should not reach far across the rows of whatever they are.
+_OPAQUE_TILE: Final = 512
 _NO_ESCAPES: Final = np.zeros(0, np.uint32)
 _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
@@ -58,7 +64,7 @@ class Plan:
     """How to code a span. ``span`` is the largest symbol of its window.
 
     ``zeros``, if the layout drops planes, are the trailing zero bits of each tile. ``pieces`` are there if planning
-    had to cut the whole span into planes and nothing is dropped.
+    had to cut the whole span into planes and nothing is dropped. ``again``: floats, or their exponents, come again.
     """
 
     layout: Layout
@@ -66,6 +72,7 @@ class Plan:
     span: int
     zeros: NDArray[np.int64] | None
     pieces: Pieces | None
+    again: bool = False
 
     def drops(self, first_tile: int, tiles: int) -> Bytes:
         """Planes that each of some tiles drops: those that end at or below its zeros."""
@@ -106,7 +113,7 @@ def plan_mixed(data: Bytes, plan: Plan, dtype: DType | None, shape: tuple[int, .
 
 def _plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: Level, wild: bool) -> Plan:
     if dtype is not None and dtype.exponent_bits and data.size >= dtype.bits // 8:
-        found = None if wild else _plan_float(data, dtype, shape, level)
+        found = None if wild else _plan_float(data, dtype, shape, level, dtype.code)
         if found is not None:
             return found
     code = dtype.code if dtype else 0
@@ -115,9 +122,26 @@ def _plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: 
         width = 4
     if dtype is None:
         width = _opaque_width(data)
+        kind = None if wild or width == 1 else _opaque_floats(data, width)
+        found = None if kind is None else _plan_float(data, kind, (2, _OPAQUE_TILE), level, code)
+        if found is not None:
+            return found
     if data.size < width:
         width = 1
     return _plan_bytes(data, code, width, shape, level)
+
+
+def other_plans(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Iterator[Plan]:
+    """Other ways to cut floats of which some come again, in which zstd may find more: the exponent alone, or bytes.
+
+    A plan is to be used before the next is asked for.
+    """
+    level = replace(level, zstd_always=0)  # most planes of these are noise
+    alone = replace(level, mantissa=dict.fromkeys(level.mantissa, (0,)))
+    found = _plan_float(data, dtype, shape, alone, dtype.code)
+    if found is not None:
+        yield found
+    yield _plan_bytes(data, dtype.code, 4 if dtype.name == "C64" else dtype.bits // 8, shape, level)
 
 
 def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level: Level) -> Plan:
@@ -141,7 +165,8 @@ def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
     return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
 
 
-def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
+def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level, code: int) -> Plan | None:
+    """Plan for floats of this type; ``code`` is what the record says they are."""
     width = 4 if dtype.name == "C64" else dtype.bits // 8
     elements = data.size // width
     x = data[: elements * width].view(UINT[width])
@@ -160,12 +185,12 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if dtype.name == "F32" and symbol.mantissa != HALF_MANTISSA and found.halves * 8 > found.ors.size:
         again = fields.choose_symbol(dtype, found, finest, (HALF_MANTISSA,), elements, sampled, exact)
         symbol = again or symbol
-    return _finish_float(data, dtype, width, tile, x, found, symbol, level)
+    return _finish_float(data, dtype, code, width, tile, x, found, symbol, level)
 
 
 def _finish_float(
-    data: Bytes, dtype: DType, width: int, tile: int, x: NDArray[np.unsignedinteger], found: fields.Survey,
-    symbol: fields.Symbol, level: Level,
+    data: Bytes, dtype: DType, code: int, width: int, tile: int, x: NDArray[np.unsignedinteger],
+    found: fields.Survey, symbol: fields.Symbol, level: Level,
 ) -> Plan:  # fmt: skip
     fold = dtype.mantissa_bits - symbol.mantissa
     rest = (2 << fold) - 1
@@ -180,7 +205,7 @@ def _finish_float(
     places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
     covered = sum(((1 << w) - 1) << s for s, w in places)
     layout = _layout(
-        data.size, dtype.code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
+        data.size, code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
         constant=common & ~covered, drops=boundary > low, escapes=symbol.escapes,
     )  # fmt: skip
     return _with_planes(layout, x, level, symbol, zeros if layout.drops else None)
@@ -286,9 +311,12 @@ def _with_planes(
         assert also is not None
         return [also.data[a:b] for a, b in itertools.pairwise(also.starts)]
 
-    probed = symbol is None or level.probe
-    if not probed and run.size >= RUN_LEAST:
-        probed = bool(statistics.repeats(read_only(runs()[-1]), *_seen()))
+    probed, again = symbol is None or level.probe, False
+    if symbol is not None and run.size >= RUN_LEAST:
+        symbols_of = read_only(runs()[-1])
+        again = bool(statistics.repeats(symbols_of, *_seen()))
+        probed = probed or again
+        again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *_seen())))
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
@@ -314,12 +342,32 @@ def _with_planes(
         layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
         layout.constant, layout.drops, layout.escapes,
     )  # fmt: skip
-    return Plan(lay, plans, span, zeros, pieces)
+    return Plan(lay, plans, span, zeros, pieces, again)
 
 
 def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     seen = working("seen", (8 << statistics.SEEN_BITS) + 2048)
     return seen[2048 : 2048 + (8 << statistics.SEEN_BITS)].view(np.uint64), seen[:2048].view(np.int64)
+
+
+def _opaque_floats(data: Bytes, width: int) -> DType | None:
+    """The type of floats as which opaque elements take fewer bits than as bytes, if there is one: by the order-0
+    entropy of the top 16 bits, cut either way, in some pieces.
+    """
+    whole = data[: data.size // width * width].view(UINT[width])
+    x = np.concatenate([whole[k * whole.size // 8 :][: 1 << 12] for k in range(8)]) >> 8 * width - 16
+
+    def bits(values: NDArray[Any]) -> int:
+        counts = np.bincount(values)
+        return int(table_kernel.entropy(counts)) + int(np.count_nonzero(counts)) * LEARNT
+
+    best, kind = bits(x & 255) + bits(x >> 8), None
+    for dtype, mantissa in _OPAQUE_FLOATS[width]:
+        cut = dtype.mantissa_bits - mantissa - 8 * width + 16
+        total = bits((x & 0x7FFF) >> cut) + bits(x >> 15) + bits(x & (1 << cut) - 1)
+        if total < best:
+            best, kind = total, dtype
+    return kind
 
 
 def _opaque_width(data: Bytes) -> int:

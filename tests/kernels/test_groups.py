@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +17,14 @@ Rows = list[list[int]]
 
 
 def bits_of(rows: Rows, tiles: int, scale: int) -> int:
-    """Data, tables and choices, times 4096."""
+    """Data, tables and choices, and log2(e) a symbol but one of what tables were not fitted to; times 4096."""
     choice = 0 if len(rows) < 2 else 1 if len(rows) == 2 else 2 if len(rows) <= 4 else 4
-    total = scale * tiles * choice
+    total, learnt = scale * tiles * choice, 0
     for row in rows:
         used = [s for s in range(256) if row[s]]
         total += 28 + 3 * (used[-1] - used[0] + 1 if used else 1)
-    return total * 4096 + scale * sum(naive.entropy(row, tables.LOG2) for row in rows)
+        learnt += (scale - 1) * max(0, len(used) - 1) * round(math.log2(math.e) * 4096)
+    return total * 4096 + learnt + scale * sum(naive.entropy(row, tables.LOG2) for row in rows)
 
 
 def grouped(data: list[int], tile: int, scale: int, most: int, weights: list[list[int]]) -> tuple[int, list[int], Rows]:

@@ -10,6 +10,8 @@ from numba import config
 
 import codec
 from codec import batch
+from codec.container import records
+from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
 from codec.encode import encode_span
 from codec.kernels import statistics
@@ -135,22 +137,22 @@ def test_more_spans_than_one_call_takes() -> None:
     assert b"".join(p.tobytes() for p in found.parts) == b"".join(wanted)
 
 
-def repeating(symbols: list[int]) -> bool:
-    """``repeats`` in plain Python."""
+def found_again(symbols: list[int], bits: int, least: int, most: int) -> int:
+    """How many words of symbols of so many bits are found again; they have ``least`` to ``most`` symbols."""
     n, size = len(symbols), 1 << statistics.SEEN_BITS
     alike = (sum(symbols.count(s) ** 2 for s in set(symbols)) << 16) // (n * n)
     chance, length = 256 * size, 0
-    while length < 5 or (length < 8 and chance > 0):
+    while length < least or (length < most and chance > 0):
         chance, length = chance * alike >> 16, length + 1
     seen, found = {}, 0
     for i in range(n):
-        word = sum((symbols[i - k] if i >= k else 0) << 8 * (length - 1 - k) for k in range(length))
+        word = sum((symbols[i - k] if i >= k else 0) << bits * (length - 1 - k) for k in range(length))
         low, high = word & 0xFFFFFFFF, word >> 32
         at = ((low * 0x9E3779B1 ^ high * 0x85EBCA6B) & 0xFFFFFFFF) >> (32 - statistics.SEEN_BITS)
         found += seen.get(at, 0) == word
         if i % 4 == 0:
             seen[at] = word
-    return found * 128 >= n
+    return found
 
 
 @given(st.integers(0, 2**32), st.sampled_from([2, 8, 40, 256]), st.integers(1, 600), st.integers(1, 600))
@@ -158,16 +160,36 @@ def test_repeats(seed: int, most: int, period: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     symbols = np.resize(rng.integers(0, most, period).astype(np.uint8), n)
     seen, counts = np.ones(1 << statistics.SEEN_BITS, np.uint64), np.ones(256, np.int64)
-    assert bool(statistics.repeats(symbols, seen, counts)) == repeating(symbols.tolist())
+    assert bool(statistics.repeats(symbols, seen, counts)) == (found_again(symbols.tolist(), 8, 5, 8) * 128 >= n)
+    for shift in (0, 2, 3):
+        exponents = [s >> shift & 15 for s in symbols.tolist()]
+        found = bool(statistics.patterned(symbols, shift, seen, counts))
+        assert found == (found_again(exponents, 4, 12, 16) * 64 >= n)
 
 
 def test_what_repeats_is_found_and_noise_is_not() -> None:
     rng = np.random.default_rng(9)
     seen, counts = np.zeros(1 << statistics.SEEN_BITS, np.uint64), np.zeros(256, np.int64)
     noise = rng.normal(30, 1.5, RUN).astype(np.uint8)
-    assert not statistics.repeats(noise, seen, counts)
+    assert not statistics.repeats(noise, seen, counts) and not statistics.patterned(noise, 0, seen, counts)
     noise[4000:4600] = noise[100:700]
     assert statistics.repeats(noise, seen, counts)
+    noise[4000:6400] = noise[100:2500]
+    assert statistics.patterned(noise, 0, seen, counts)
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="everything goes the other way")
+@pytest.mark.parametrize("level", ["fast", "default"])
+def test_exponents_that_come_again_are_cut_off(level: str) -> None:
+    """Mantissas and signs are noise, the exponents of a row are those of another: 24 bits and a little more."""
+    rng = np.random.default_rng(10)
+    exponents = rng.normal(120, 6, (40, 100)).astype(np.uint32)[np.arange(300) % 40]
+    x = exponents << 23 | rng.integers(0, 1 << 23, (300, 100), np.uint32) | rng.integers(0, 2, (300, 100)) << 31
+    piece = batch.Piece(x.astype(np.uint32).reshape(-1).view(np.uint8), DTYPES["F32"], x.shape)
+    (span,) = batch.encode([piece], level_of(level), np.empty(1 << 20, np.uint8)).spans
+    assert span.stored.size < x.size * 24.9 / 8
+    body = records.body_of(memoryview(span.stored.tobytes()), records.SPAN, "test", 0)
+    assert SpanDecoder(body, "test").layout.fold == 23
 
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="everything goes the other way")
