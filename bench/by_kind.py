@@ -62,6 +62,27 @@ def lines(measured: Iterable[Measured]) -> list[Line]:
     return list(found.values())
 
 
+def earlier(paths: Iterable[Path]) -> dict[tuple[str, int], dict[str, int]]:
+    """What earlier runs wrote, by name and bytes of a file: stored bytes of each codec. Of several, the last says it."""
+    found: dict[tuple[str, int], dict[str, int]] = {}
+    for path in paths:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                sizes = {codec: int(row[codec]) for codec in CODECS if row.get(codec, "-") != "-"}
+                found.setdefault((row["file"], int(row["bytes"])), {}).update(sizes)
+    return found
+
+
+def complete(table: list[Line], measured: Sequence[str], known: dict[tuple[str, int], dict[str, int]]) -> list[str]:
+    """Add what is known of codecs that were not measured; all codecs of the table, in the usual order."""
+    codecs = set(measured)
+    for line in table:
+        more = {codec: size for codec, size in known.get((line.file, line.size), {}).items() if codec not in measured}
+        line.stored.update(more)
+        codecs |= set(more)
+    return sorted(codecs, key=[*CODECS, *measured].index)
+
+
 def total(table: list[Line], codec: str) -> int | None:
     """Bytes of all files, if the codec gave all of them back."""
     sizes = [line.stored.get(codec) for line in table]

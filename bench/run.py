@@ -153,14 +153,17 @@ def thread_counts(text: str) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-def measure_sizes(run: Run, corpora: list[Corpus], out: Path) -> str:
-    """The table of sizes; written anew after every file, as all of them take long."""
+def measure_sizes(run: Run, corpora: list[Corpus], out: Path, known: list[Path]) -> str:
+    """The table of sizes; written anew after every file, as all of them take long. ``known``: tables that have those of
+    codecs that are not measured.
+    """
     measured: list[Measured] = []
-    text = ""
+    text, earlier = "", by_kind.earlier(known)
     for corpus in corpora:
         print(corpus.name, file=sys.stderr, flush=True)
         measured += run.sizes(corpus)
-        text = by_kind.write(by_kind.lines(measured), run.names, run.versions, out)
+        table = by_kind.lines(measured)
+        text = by_kind.write(table, by_kind.complete(table, run.names, earlier), run.versions, out)
     return text
 
 
@@ -174,6 +177,10 @@ def main() -> None:
     parser.add_argument(
         "--sizes", action="store_true", help="sizes alone, of every kind of file: one turn of each codec"
     )
+    parser.add_argument(
+        "--earlier", type=Path, nargs="*", default=[], metavar="CSV",
+        help="with --sizes: tables of earlier runs, for the codecs that are not among --peers",
+    )  # fmt: skip
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has the peers")
     parser.add_argument(
         "--memory",
@@ -194,7 +201,7 @@ def main() -> None:
     if sizes:
         run = Run(names, 1, 0, arguments.peer_python, arguments.memory == "kept")
         try:
-            print(measure_sizes(run, corpora, arguments.out))
+            print(measure_sizes(run, corpora, arguments.out, arguments.earlier))
         finally:
             run.close()
         return

@@ -227,3 +227,13 @@ def test_gguf_table_is_per_weight() -> None:
     sums = gguf.Sums(tensors=1, weights=32, nominal=18, stored=17, ideal=128.0)
     line = gguf.table([("f.gguf", "Q4_0", sums)]).splitlines()[-1]
     assert line == "| f.gguf | Q4_0 | 1 | 32 | 4.5000 | 4.2500 | 4.0000 | 0.9444 | 1.0625 |"
+
+
+def test_sizes_of_peers_are_taken_from_earlier_runs(tmp_path: Path) -> None:
+    """Only of files of the same name and size, and not of what is measured now."""
+    before = by_kind.lines([measured("a", "weft", 900), measured("a", "zipnn", 600), measured("b", "zipnn", 70)])
+    by_kind.write(before, ["weft", "zipnn"], {"weft": "1", "zipnn": "2"}, tmp_path)
+    now = by_kind.lines([measured("a", "weft", 500), measured("c", "weft", 5)])
+    codecs = by_kind.complete(now, ["weft"], by_kind.earlier([tmp_path / "sizes-by-kind.csv"]))
+    assert codecs == ["weft", "zipnn"]
+    assert [line.stored for line in now] == [{"weft": 500, "zipnn": 600}, {"weft": 5}]
