@@ -63,7 +63,7 @@ def lines(measured: Iterable[Measured]) -> list[Line]:
 
 
 def earlier(paths: Iterable[Path]) -> dict[tuple[str, int], dict[str, int]]:
-    """What earlier runs wrote, by name and bytes of a file: stored bytes of each codec. Of several, the last says it."""
+    """Stored bytes of each codec in tables of earlier runs, by name and bytes of a file. The last table says it."""
     found: dict[tuple[str, int], dict[str, int]] = {}
     for path in paths:
         with path.open(newline="") as file:

@@ -23,7 +23,7 @@ LEAST: Final = 4096
 LARGE: Final = 65_536
 #: Bytes of a repeat within a tensor, at least: what it cuts in two needs two sets of tables.
 _RUN: Final = 32_768
-#: Bytes of one copy, at least, but for the last of a run: a period of fewer is none for copies.
+#: Bytes of the copies of a run, at least, on average: a period of fewer is none for copies.
 _PART: Final = 16_384
 #: Bytes between keys, of an original of at most 2^20 times as much, and in how many of such blocks one is looked into.
 _STEP: Final = 4096
@@ -156,15 +156,19 @@ class Repeats:
         and copies of bytes in one span each, which is no copy. Empty if too little would be copied.
         """
         out: list[Cut] = []
-        at, new = first, done
+        known = len(self._starts)
+        at, new, copied, copies = first, done, 0, 0
         while stop - first >= (LEAST if whole else _RUN) and at < stop:
             far, size = self._source(begin + at, distance, min(CHUNK_BYTES_MAX, stop - at), begin + new)
-            if size >= _PART or (at + size == stop and (size >= LEAST or new == at)):
+            if size >= LEAST or (at + size == stop and new == at):
                 if at > new:
                     out.append(self._cut(begin, new, at, 0))
                 out.append(self._cut(begin, at, at + size, far))
-                new = at + size
+                new, copied, copies = at + size, copied + size, copies + 1
             at += size
+        if copied < copies * _PART and not (whole and copies == 1):
+            del self._starts[known:], self._distances[known:]
+            return []
         return out
 
     def _source(self, here: int, distance: int, size: int, new: int) -> tuple[int, int]:
