@@ -11,7 +11,8 @@ from typing import Final
 from codec.dtypes import BY_CODE
 from codec.stages.codes import Codes
 from codec.stages.layout import Layout, Plane
-from codec.stages.transforms import Fields, Leb128, Offset, Palette, Scaled
+from codec.stages.numbers import Leb128, Scaled
+from codec.stages.transforms import Fields, Offset, Palette
 
 #: Bytes that belong to no plane.
 TABLES: Final = "tables"

@@ -7,7 +7,7 @@ A progression is always taken, and so are the fields that a source knows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,6 @@ from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
 from codec.kernels import leb128
-from codec.kernels import scaled as kernel_of_scaled
 from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
@@ -29,7 +28,9 @@ from codec.sources.segment import Field, Packed
 from codec.stages import layout
 from codec.stages.codes import Codes
 from codec.stages.geometry import Bytes, read_only
-from codec.stages.transforms import VALUES_MAX, Copy, Fields, Leb128, Offset, Palette, Ramp, Scaled, Sparse, Transform
+from codec.stages.numbers import Leb128
+from codec.stages.transforms import Copy, Fields, Transform
+from codec.ways import UINT, WAYS, Part, ramp_of
 from codec.wire import varint
 
 #: Original bytes of a made span, at most, but for elements of 2 bytes: its parts are a chunk each, and one holds
@@ -43,22 +44,8 @@ _FEW: Final = {"BF16": 234, "F16": 250, "F32": 250}
 _ZEROS: Final = 8
 #: Elements of fewer bytes in all are left alone: a palette would not pay.
 LEAST: Final = 4096
-#: Elements of a row that quantisers give a scale of their own.
-_GROUPS: Final = (256, 128, 64, 32)
-_UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a part is coded as."""
-
-    data: Bytes
-    dtype: DType | None
-    shape: tuple[int, ...]
-    name: str = ""
-
-
-#: Codes a span, as encode_span does: the same bytes.
 Code = Callable[[Any, DType | None, tuple[int, ...], Level], EncodedSpan]
 
 
@@ -115,7 +102,7 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
         while int(ends[stop - 1]) - begin > CHUNK_BYTES_MAX:  # of values far from 0, which have more bytes than these
             stop = at + (stop - at) // 2
         end = int(ends[stop - 1])
-        part = (values[at:stop] - low).astype(_UINT[1 << code]).view(np.uint8)
+        part = (values[at:stop] - low).astype(UINT[1 << code]).view(np.uint8)
         dtype = DTYPES[packed.dtype if as_floats else f"U{8 << code}"]
         parts = [Part(part, dtype, (-(-(stop - at) // columns), columns), "" if as_floats else "symbol")]
         spans.append(
@@ -148,10 +135,10 @@ def encode_structured(
     sample, counts = _look()
     kernel.glance(read_only(data), width, sample, counts)
     looked, zeros, kinds = counts.tolist()
-    x = read_only(data).view(_UINT[width])
+    x = read_only(data).view(UINT[width])
     whole = dtype.name[0] in "IU"
     if whole and width > 2:
-        ramp = _ramp(x, width)
+        ramp = ramp_of(x, width)
         if ramp is not None:
             runs = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
             return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level, code) for r in runs]
@@ -163,9 +150,7 @@ def encode_structured(
         each = chunk_for(tile_for(shape, x.size), width)
     each = each // row * row or each  # whole rows, where they fit
     cut = [x[at : at + each] for at in range(0, x.size, each)]
-    ways = [
-        list(filter(None, (way(part, dtype, shape) for way in (_palette, _sparse, _offset, _scaled)))) for part in cut
-    ]
+    ways = [list(filter(None, (way(part, dtype, shape) for way in WAYS))) for part in cut]
     if not any(ways):
         return None
     spans: list[EncodedSpan] = []
@@ -199,145 +184,6 @@ def _look() -> tuple[Any, Any]:
     if held is None:
         held = kept()[kernel.glance] = np.zeros(256, np.uint64), np.zeros(3, np.int64)
     return held
-
-
-class _Room:
-    """Working arrays of this thread, for elements of one width."""
-
-    def __init__(self, width: int) -> None:
-        kind = _UINT[width]
-        self.values, self.slots = np.zeros(VALUES_MAX, kind), np.zeros(kernel.SLOTS, np.int32)
-
-
-def _room(width: int) -> _Room:
-    held: _Room | None = kept().get((_Room, width))
-    if held is None:
-        held = kept()[_Room, width] = _Room(width)
-    return held
-
-
-def _palette(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
-    """At most 65,536 values, of 16-bit elements at most 256, and at most one for every four elements."""
-    width = x.itemsize
-    most = min(256 if width == 2 else VALUES_MAX, max(1, x.size // 4))
-    room = _room(width)
-    count = int(kernel.distinct(x, most, room.slots, room.values))
-    if count < 0:
-        return None
-    values = room.values[:count]
-    order = np.argsort(values)
-    rank = np.empty(count, np.int64)
-    rank[order] = np.arange(count)
-    numbers = np.empty(x.size, np.uint8 if count <= 256 else np.uint16)
-    kernel.number_of(x, room.values, rank, room.slots, numbers)
-    kind = DTYPES["U8" if count <= 256 else "U16"]
-    parts = [
-        Part(values[order].view(np.uint8), dtype, (count,), "palette"),
-        Part(numbers.view(np.uint8), kind, shape, "symbol"),
-    ]
-    return Palette(width.bit_length() - 1, count), parts
-
-
-def _offset(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
-    """Integers that take fewer bytes, or fewer bits at the top, above the smallest of them."""
-    if dtype.name[0] not in "IU":
-        return None
-    width = x.itemsize
-    y = x.view(f"i{width}") if dtype.name[0] == "I" else x
-    low, high = int(y.min()), int(y.max())
-    narrow = 0 if high - low < 1 << 8 else 1 if high - low < 1 << (16 if width > 2 else 15) else -1
-    if narrow < 0 or low == high:
-        return None
-    start = low & (1 << 8 * width) - 1
-    part = (x - x.dtype.type(start)).astype(_UINT[1 << narrow])
-    kind = DTYPES["U8" if narrow == 0 else "U16"]
-    return Offset(width.bit_length() - 1, narrow, start), [Part(part.view(np.uint8), kind, shape, "symbol")]
-
-
-def _scaled(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
-    """Floats that are integers of a byte times a scale: one of all, of each row, or of each group in a row."""
-    if dtype.name not in ("F32", "BF16", "F16"):
-        return None
-    cut = {"F32": 0, "BF16": 16, "F16": 13}[dtype.name]
-    if cut == 16:
-        bits = x.astype(np.uint32) << np.uint32(16)
-    else:
-        bits = x.view(np.float32 if cut == 0 else np.float16).astype(np.float32).view(np.uint32)
-    row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else x.size
-    room = _scaled_room()
-    for group in dict.fromkeys((x.size, row, *(g for g in _GROUPS if row % g == 0))):
-        for down in (False, True) if cut == 16 else (False,):
-            # most are none: a part of a group shows that, whatever the group is
-            for size in (min(group, x.size, 512), x.size):
-                scales, integers = room.scales[: -(-size // group)], room.integers[:size]
-                if kernel_of_scaled.fit(bits[:size], group, cut, down, integers, scales, room.work, room.floats) < 0:
-                    break
-            else:
-                return _codes(integers, scales, dtype, shape, group, down)
-    return None
-
-
-def _codes(
-    integers: Any, scales: Any, dtype: DType, shape: tuple[int, ...], group: int, down: bool
-) -> tuple[Transform, list[Part]] | None:
-    """The parts of scaled elements, whose integers fit into bytes above the least of them."""
-    nothing = integers == kernel_of_scaled.NOTHING
-    minus = bool(nothing.any())
-    others = integers[~nothing] if minus else integers
-    low = int(others.min()) if others.size else 0
-    if (int(others.max()) if others.size else 0) - low > 255 - minus:
-        return None
-    codes = np.where(nothing, 255, integers - low).astype(np.uint8)
-    count = scales.size
-    row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else integers.size
-    columns = row // group if 0 < group < row and row % group == 0 else 1
-    parts = [
-        Part(scales.copy().view(np.uint8), DTYPES["F32"], (-(-count // columns), columns), "scales"),
-        Part(codes, DTYPES["U8"], shape, "symbol"),
-    ]
-    return Scaled(dtype.name, minus, down, group, low), parts
-
-
-class _ScaledRoom:
-    """Working arrays of this thread for finding scales."""
-
-    def __init__(self) -> None:
-        elements = CHUNK_BYTES_MAX // 2
-        self.integers, self.scales = np.zeros(elements, np.int16), np.zeros(elements // min(_GROUPS), np.float32)
-        self.work = np.zeros(kernel_of_scaled.MOST + 2, np.uint32)
-        self.floats = np.zeros(3 * (kernel_of_scaled.MOST + 1) + 2)
-
-
-def _scaled_room() -> _ScaledRoom:
-    held: _ScaledRoom | None = kept().get(_ScaledRoom)
-    if held is None:
-        held = kept()[_ScaledRoom] = _ScaledRoom()
-    return held
-
-
-def _sparse(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[Transform, list[Part]] | None:
-    """One in 32 elements at least is zero."""
-    there = x != 0
-    others = int(np.count_nonzero(there))
-    if not 0 < others <= x.size * 31 // 32:
-        return None
-    mask = np.packbits(there, bitorder="little")
-    rest = np.ascontiguousarray(x[there])
-    parts = [
-        Part(mask, DTYPES["U8"], (mask.size,), "mask"),
-        Part(rest.view(np.uint8), dtype, (others,), ""),
-    ]
-    return Sparse(x.itemsize.bit_length() - 1, others), parts
-
-
-def _ramp(x: Any, width: int) -> Ramp | None:
-    """Elements each as far from the one before."""
-    start, step = int(x[0]), int(x[1]) - int(x[0]) & (1 << 8 * width) - 1
-    if step == 0 or int(x[2]) - int(x[1]) & (1 << 8 * width) - 1 != step:  # constants are for planes
-        return None
-    if not (np.diff(x) == x.dtype.type(step)).all():
-        return None
-    return Ramp(width.bit_length() - 1, start, step)
 
 
 def _made(

@@ -38,6 +38,7 @@ FLOORS = (
     (
         "codec.encode",
         "codec.blocks",
+        "codec.ways",
         "codec.structure",
         "codec.batch",
         "codec.decode",
@@ -71,6 +72,7 @@ FOLDERS = ("codec", "hub", "format_spec", "tests", "bench")
 ENCODER = (
     "codec.encode",
     "codec.blocks",
+    "codec.ways",
     "codec.structure",
     "codec.batch",
     "codec.planner",

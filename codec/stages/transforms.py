@@ -11,25 +11,22 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from codec.dtypes import BY_CODE, DTYPES
 from codec.errors import UnsupportedVersionError
-from codec.kernels import leb128, scaled
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
 from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
-from codec.stages import codes
-from codec.stages.geometry import Bytes, read_only, working
+from codec.stages import codes, numbers
+from codec.stages.geometry import Bytes
+from codec.stages.numbers import at_least_one, element_code
 from codec.wire import Cursor, varint
 
-FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY, LEB128, SCALED = 1, 2, 3, 4, 5, 6, 7, 8
+FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY = 1, 2, 3, 4, 5, 6
 NAMES: Final = {
     FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
-    LEB128: "leb128", SCALED: "scaled", codes.CODES: "codes",
+    numbers.LEB128: "leb128", numbers.SCALED: "scaled", codes.CODES: "codes",
 }  # fmt: skip
 
 VALUES_MAX: Final = 1 << 16
-#: Of scaled codes.
-OFFSET_MAX: Final = 1024
 _UINT: Final = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
@@ -214,96 +211,6 @@ class Copy:
         raise ValueError("a copy, where nothing came before")
 
 
-@dataclass(frozen=True, slots=True)
-class Leb128:
-    """``count`` integers, each in as few bytes as LEB128 needs: elements of 2^``code`` bytes, plus ``offset`` (modulo
-    2^64).
-    """
-
-    code: int
-    count: int
-    offset: int
-    signed: bool = True
-    number = LEB128
-
-    @property
-    def raw(self) -> bytes:
-        """See Transform."""
-        how = self.code | (not self.signed) << 2
-        return bytes((how,)) + varint(self.count) + self.offset.to_bytes(8, "little")
-
-    def parts(self, length: int) -> list[int]:
-        """See Transform."""
-        if self.count > length:
-            raise ValueError(f"{self.count} integers in {length} bytes")
-        return [self.count << self.code]
-
-    def make(self, parts: list[Bytes], out: Bytes) -> None:
-        """See Transform."""
-        offset = self.offset - (1 << 64 if self.offset >> 63 else 0)
-        if leb128.write(read_only(parts[0]).view(_UINT[self.code]), offset, self.signed, out) < 0:
-            raise ValueError(f"{self.count} integers do not take {out.size} bytes")
-
-
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """Codes plus ``offset``, times the scale of their group of ``group``, as ``dtype`` (F16, BF16 or F32).
-
-    ``minus``: code 255 stands for -0. ``down``: BF16 are rounded towards zero.
-    """
-
-    dtype: str
-    minus: bool
-    down: bool
-    group: int
-    offset: int
-    number = SCALED
-
-    @property
-    def raw(self) -> bytes:
-        """See Transform."""
-        head = bytes((DTYPES[self.dtype].code, self.minus | self.down << 1))
-        return head + varint(self.group) + (self.offset & 0xFFFFFFFF).to_bytes(4, "little")
-
-    def parts(self, length: int) -> list[int]:
-        """See Transform."""
-        count, rest = divmod(length, DTYPES[self.dtype].bits // 8)
-        if rest or not 1 <= self.group <= count:
-            raise ValueError(f"{length} bytes of {self.dtype} in groups of {self.group}")
-        return [-(-count // self.group) * 4, count]
-
-    def make(self, parts: list[Bytes], out: Bytes) -> None:
-        """See Transform."""
-        scales, codes = read_only(parts[0]).view(np.float32), read_only(parts[1])
-        if not np.isfinite(scales).all():
-            raise ValueError("a scale that is no number")
-        single = self.dtype == "F32"
-        target = out.view(np.float32) if single else working("scaled", codes.size * 4).view(np.float32)[: codes.size]
-        scaled.multiply(codes, scales, self.group, self.offset, 255 if self.minus else -1, target)
-        if self.dtype == "BF16":
-            scaled.shorten(target.view(np.uint32), self.down, out.view(np.uint16))
-        elif not single:
-            scaled.halve(target, out.view(np.uint16))
-
-
-def _read_leb128(c: Cursor) -> Leb128:
-    how = c.u8()
-    if how > 7:
-        raise c.bad(f"integers written as {how}")
-    return Leb128(how & 3, _at_least_one(c, 1 << 63), c.u64(), not how & 4)
-
-
-def _read_scaled(c: Cursor) -> Scaled:
-    dtype, how = BY_CODE.get(c.u8()), c.u8()
-    if dtype is None or dtype.name not in ("F16", "BF16", "F32") or how & ~3 or (how & 2 and dtype.name != "BF16"):
-        raise c.bad(f"scaled elements of type {dtype.name if dtype else None}, rounded as {how}")
-    group = _at_least_one(c, 1 << 63)
-    offset = int.from_bytes(c.take(4), "little", signed=True)
-    if not -OFFSET_MAX <= offset < OFFSET_MAX:
-        raise c.bad(f"codes with an offset of {offset}")
-    return Scaled(dtype.name, bool(how & 1), bool(how & 2), group, offset)
-
-
 def _run(number: int, code: int, fields: Sequence[int], numbers: Sequence[int], parts: list[Bytes], out: Bytes) -> int:
     """Run the kernel of a transform on its parts, which lie one behind the other."""
     row, first = np.zeros(kernel.ROW, np.int64), place(parts[0])
@@ -316,7 +223,7 @@ def _run(number: int, code: int, fields: Sequence[int], numbers: Sequence[int], 
 
 
 def _read_offset(c: Cursor) -> Offset:
-    code = _code(c)
+    code = element_code(c)
     narrow = c.u8()
     if narrow > code:
         raise c.bad(f"elements of 2^{narrow} bytes become some of 2^{code}")
@@ -333,35 +240,21 @@ def _read_fields(c: Cursor) -> Fields:
     return Fields(sizes)
 
 
-def _code(c: Cursor) -> int:
-    code = c.u8()
-    if code > 3:
-        raise c.bad(f"elements of 2^{code} bytes")
-    return code
-
-
-def _at_least_one(c: Cursor, most: int) -> int:
-    count = c.varint(most)
-    if not count:
-        raise c.bad("a count of 0")
-    return count
-
-
 def _read_ramp(c: Cursor) -> Ramp:
-    code = _code(c)
+    code = element_code(c)
     return Ramp(code, *(int.from_bytes(c.take(1 << code), "little") for _ in range(2)))
 
 
 READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     FIELDS: _read_fields,
-    PALETTE: lambda c: Palette(_code(c), _at_least_one(c, VALUES_MAX)),
+    PALETTE: lambda c: Palette(element_code(c), at_least_one(c, VALUES_MAX)),
     RAMP: _read_ramp,
     OFFSET: _read_offset,
-    SCALED: _read_scaled,
+    numbers.SCALED: numbers.read_scaled,
     COPY: lambda c: Copy(c.varint()),
-    LEB128: _read_leb128,
+    numbers.LEB128: numbers.read_leb128,
     codes.CODES: codes.read,
-    SPARSE: lambda c: Sparse(_code(c), _at_least_one(c, 1 << 63)),
+    SPARSE: lambda c: Sparse(element_code(c), at_least_one(c, 1 << 63)),
 }
 
 
