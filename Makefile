@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 FUZZ_SECONDS ?= 600
-PORTABLE := tests/kernels tests/stages tests/test_bulk.py tests/test_stability.py tests/test_structure.py
+PORTABLE := tests/kernels tests/stages tests/test_bulk.py tests/test_stability.py tests/test_structure.py tests/test_columns.py tests/test_repeats.py
 
 .PHONY: help demo test lint types tests faults fuzz bench clean
 help:
