@@ -168,9 +168,10 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
                 ints[STARTS + p] = ints[PLACES + 2 * planes + p]
     if again:
         return DECLINED
-    if job[ROW_SIZE]:
+    if job[ROW_SIZE] and ints[DROPS] == 0:
         at, octave = SAMPLE_AT + total - looked, np.int64(1) << (job[MANTISSA] - ints[FOLD])
-        if uneven(bytes_[at : at + looked], tile, taken, job[ROW_SIZE], octave, ints[FOLD] + 1, counts):
+        symbols = bytes_[at : at + looked]
+        if uneven(symbols, tile, taken, job[ROW_SIZE], octave, ints[FOLD] + 1, counts):
             return DECLINED
     rows = call(known[GROUPS], (
         data + SAMPLE_AT, total, base + 8 * (PLACES + planes), planes, tile, looked, taken, level[MOST], level[BELOW],

@@ -12,10 +12,13 @@ from codec.kernels.tables import DRIVER, POINT, log2_of
 #: Rows that are looked at, at most, and symbols from which the range of most is taken.
 ROWS: Final = 64
 _RANGE: Final = 1 << 11
-#: Thousandths of a span's stored bits that stage 7 may be expected to save, for it to be tried.
-_WORTH: Final = 6
+#: What stage 7 is to be expected to save for it to be tried, which takes several times as long as all else: so many
+#: thousandths of a span's stored bits, and one in so many bits of an element.
+_WORTH, _LEAST = 8, 8
 #: Bits of a symbol, about.
 _SYMBOL: Final = 3
+#: Bits that numbers of rows and columns take, each, and all tables.
+_NUMBER, _TABLES = 3, 800
 #: Numbers that the look works in, behind those of columns.
 WORK: Final = 256
 
@@ -60,7 +63,8 @@ def uneven(x, tile, step, period, octave, rest, work):  # type: ignore[no-untype
     Scales that differ by a variance of v octaves cost about 0.6 v bits by tables that don't know them (normal numbers),
     or log2(1 + v / w) / 2 where the logarithms are normal with a variance of w.
     """
-    stride, several = period, tile > period
+    stride, several, size = period, tile > period, x.size * step
+    spent = (_NUMBER * (size // period + period) + _TABLES << POINT) // size if size else 0
     if step > 1 and tile % period:
         if period % tile:
             return False
@@ -103,4 +107,4 @@ def uneven(x, tile, step, period, octave, rest, work):  # type: ignore[no-untype
     bits = max(
         variance * 3 * (1 << POINT) // (5 * 256 * octave * octave), (log2_of(variance + noise) - log2_of(noise)) // 2
     )
-    return bits * 1000 >= ((rest + _SYMBOL) << POINT) * _WORTH
+    return bits - spent >= max((1 << POINT) // _LEAST, ((rest + _SYMBOL) << POINT) * _WORTH // 1000)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from math import gcd
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ _OCTAVE: Final = 8
 _TILES: Final = 512
 #: The first of STEPS to be tried for floats.
 _FIRST: Final = 4
+#: Symbols on which steps are tried, about.
+_PART: Final = 1 << 17
 #: Smaller planes cannot pay for numbers and tables.
 LEAST: Final = 1024
 
@@ -108,21 +111,36 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
 
 def _climb(look: Look, weights: _Weights) -> tuple[int, ColumnTables, Groups] | None:
     """The plan with the best step. How wide logarithms spread around those of row and column, and with it what it costs
-    to be off, differs much between floats: it is tried out.
+    to be off, differs much between floats: it is tried out, on some tiles of large planes.
     """
-    found: dict[int, Any] = {}
+    part, found = _part(look), dict[int, tuple[int, ColumnTables, Groups] | None]()
 
-    def tried(k: int) -> Any:
+    def tried(k: int) -> tuple[int, ColumnTables, Groups] | None:
         if k not in found and 0 <= k < kernel.STEPS.size:
-            found[k] = _plan(look, weights, int(kernel.STEPS[k]) << (_POINT - 4))
+            found[k] = _plan(part, weights, int(kernel.STEPS[k]) << (_POINT - 4))
         return found.get(k)
 
     at = _FIRST
     for way in (-1, 1):
         while (other := tried(at + way)) is not None and ((here := tried(at)) is None or other[0] < here[0]):
             at += way
-    best: tuple[int, ColumnTables, Groups] | None = tried(at)
-    return best
+    if part is look or tried(at) is None:
+        return tried(at)
+    return _plan(look, weights, int(kernel.STEPS[at]) << (_POINT - 4))
+
+
+def _part(look: Look) -> Look:
+    """Some tiles of all, if there are many: an odd one of so many, so that each part of a row is among them."""
+    step, tiles = (look.data.size // _PART) | 1, look.data.size // look.tile
+    if (
+        step == 1
+        or look.step > 1
+        or tiles < 16 * step
+        or any(gcd(step, max(1, p // look.tile)) > 1 for p in look.periods)
+    ):
+        return look
+    some = look.data[: tiles * look.tile].reshape(tiles, look.tile)[::step].reshape(-1)
+    return replace(look, data=some, step=step, absent=look.counts == 0, whole=None)
 
 
 def _plan(look: Look, weights: _Weights, given: int = 0) -> tuple[int, ColumnTables, Groups] | None:

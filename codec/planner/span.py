@@ -348,7 +348,7 @@ def _with_planes(
         probed = probed or again
         again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *_seen())))
     differ = False
-    if symbol is not None and row:
+    if symbol is not None and row and not layout.drops:
         work = working("uneven", 8 * WORK + 8 * -(-row // 2))[: 8 * WORK + 8 * -(-row // 2)].view(np.int64)
         told = read_only(found.data[found.starts[-2] : found.starts[-1]])
         rest = layout.fold + 1 if layout.fold is not None else 0
