@@ -17,6 +17,7 @@ from codec.planner.levels import level_of
 from codec.planner.tiles import short_tiles
 from codec.stages.columns import COLUMNS
 from codec.stages.layout import Layout
+from tests.test_reference_decoder import agreed
 
 TYPES = {"F16": np.float16, "BF16": np.float32, "F32": np.float32, "F64": np.float64, "C64": np.complex64}
 
@@ -135,6 +136,13 @@ def spoilt(data: bytes, dtype: str, seed: int, many: int) -> bytes:
     for at in rng.integers(0, len(x), many):
         x[at] = rng.choice([rng.integers(0, 256, width), np.zeros(width, np.int64), np.full(width, 255)])
     return x.tobytes()
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((500, 40), "BF16"), ((5000, 23), "F32"), ((30, 25, 3, 3), "F16")])
+def test_the_reference_decoder_reads_it(shape: tuple[int, ...], dtype: str) -> None:
+    data = spoilt(floats(shape, 1, 1.5, dtype), dtype, 3, 5)
+    assert by_columns(coded(data, shape, dtype)[0])
+    assert agreed(codec.compress(data, dtype, shape)) == [data] * 2
 
 
 @settings(deadline=None)
