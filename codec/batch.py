@@ -22,17 +22,16 @@ from codec.kernels.native import place
 from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
 from codec.memory import kept, records_room
 from codec.planner.fields import cut_planes
-from codec.planner.groups import WEIGHTS
+from codec.planner.groups import TABLE
 from codec.planner.levels import Level, level_of
 from codec.planner.span import HALF_MANTISSA
-from codec.planner.tiles import chunk_for, tile_for
+from codec.planner.tiles import chunk_for, columns_for, tile_for
 from codec.sources.segment import Field, Packed
 from codec.stages.geometry import Bytes, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
 from codec.structure import encode_copy, encode_fields, encode_leb128, encode_structured
 
-_WEIGHTS: Final = np.stack(WEIGHTS)
 #: Spans that one call of the kernel codes, at most, and their chunks.
 _SPANS: Final = 256
 _CHUNKS: Final = 1024
@@ -109,17 +108,20 @@ def _room() -> _Room:
 
 
 @lru_cache(4096)
-def _row(dtype: DType, shape: tuple[int, ...], size: int, candidates: tuple[int, ...]) -> tuple[int, ...] | None:
+def _row(
+    dtype: DType, shape: tuple[int, ...], size: int, candidates: tuple[int, ...], columns: bool
+) -> tuple[int, ...] | None:
     """A row of jobs but for its first column; None for what is always coded the other way."""
     width = 4 if dtype.name == "C64" else dtype.bits // 8
     if width not in (2, 4) or size % width or not size:
         return None
     single = dtype.name == "F32"
-    tile = tile_for((*shape, 2) if dtype.name == "C64" else shape, size // width)
+    shape = (*shape, 2) if dtype.name == "C64" else shape
+    tile = tile_for(shape, size // width)
     return (
         size, dtype.code, width, dtype.exponent_bits, dtype.mantissa_bits,
         HALF_MANTISSA if single else max(candidates), sum(1 << k for k in candidates),
-        HALF_MANTISSA if single else -1, tile, chunk_for(tile, width),
+        HALF_MANTISSA if single else -1, tile, chunk_for(tile, width), columns_for(shape) if columns else 0,
     )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def job_of(piece: Any, level: Level) -> tuple[int, ...] | None:
     dtype = piece.dtype
     if dtype is None or not dtype.exponent_bits or level.probe:
         return None
-    row = _row(dtype, piece.shape, piece.data.size, level.mantissa[dtype.exponent_bits])
+    row = _row(dtype, piece.shape, piece.data.size, level.mantissa[dtype.exponent_bits], level.columns)
     if row is None:
         return None
     address = place(piece.data)
@@ -243,7 +245,7 @@ class Writer:
         given = _NO_BYTES
         while True:
             why = kernel.encode(
-                jobs, self.how, ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, _WEIGHTS,
+                jobs, self.how, ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, TABLE,
                 room.seen, self.known.get(), given, room.until, self.out, found, room.chunks,
             )  # fmt: skip
             at = int(ints[names.JOB_AT])
@@ -307,7 +309,7 @@ def compile_driver(level: str) -> None:
     writer, room, none = Writer(level_of(level), _NO_BYTES), _room(), np.zeros((0, cuts.JOB), np.int64)
     room.ints[names.JOB_AT] = 0
     kernel.encode(
-        none, writer.how, room.ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, _WEIGHTS,
+        none, writer.how, room.ints, room.counts, room.tiles, room.bytes, room.escapes, room.encoder, TABLE,
         room.seen, np.zeros(names.SPLITS, np.int64), _NO_BYTES, room.until, writer.out,
         np.empty((0, names.SPAN_COLUMNS), np.int64), room.chunks,
     )  # fmt: skip

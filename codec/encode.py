@@ -18,10 +18,10 @@ from codec.kernels import columns, huffman, rans
 from codec.kernels.native import invoke, place
 from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, mixing, plan_span
-from codec.planner.groups import WEIGHTS
+from codec.planner.groups import OWN, TABLE
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan
-from codec.planner.span import OPAQUE_SPAN, other_plans, plan_mixed, room_for, split
+from codec.planner.span import OPAQUE_SPAN, other_plans, plan_mixed, plans_by_columns, room_for, split
 from codec.stages import layout, plain
 from codec.stages import mixing as mixing_stage
 from codec.stages.columns import COLUMNS
@@ -30,7 +30,8 @@ from codec.stages.huffman import HUFFMAN
 from codec.stages.mixing import Parameters
 from codec.wire import varint
 
-_WEIGHTS: Final = np.stack(WEIGHTS)
+#: Stage 7 decodes at less than half the speed of floats that have none: so many thousandths, too.
+_COLUMNS_WORTH: Final = 993
 #: Stage 8 is so slow that it has to take so many thousandths of what the others take, at most.
 _WORTH: Final = 995
 _NONE: Final = np.zeros(0, np.uint8)
@@ -84,8 +85,8 @@ def encode_span(
         coded = _Coder(source, plan, out)
         if coded.run() and (wild or coded.at - coded.body <= source.size):
             found = coded.finish()
-            if dtype is not None and plan.again:
-                found = _smallest(found, source, dtype, shape, level)
+            if dtype is not None and (plan.again or plan.uneven):
+                found = _smallest(found, source, dtype, shape, level, plan)
             return _mixed(source, plan, dtype, shape, level, found.stored.size) or found
     raise AssertionError("a plan without escapes cannot have too many")
 
@@ -106,13 +107,21 @@ def _mixed(
     return found if found.stored.size * 1000 < most * _WORTH else None
 
 
-def _smallest(found: EncodedSpan, source: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> EncodedSpan:
-    """The smallest of what was found and of what other plans make of the same."""
-    for plan in other_plans(source, dtype, shape, level):
+def _smallest(
+    found: EncodedSpan, source: Bytes, dtype: DType, shape: tuple[int, ...], level: Level, first: Plan
+) -> EncodedSpan:
+    """The smallest of what was found by the first plan and of what others make of the same."""
+    for plan in other_plans(source, dtype, shape, level) if first.again else ():
         coded = _Coder(source, plan, None)
         if (not plan.planes or plan.planes[-1].zstd) and coded.run():
             other = coded.finish()
             found = other if other.stored.size < found.stored.size else found
+    most = found.stored.size * _COLUMNS_WORTH // 1000
+    for plan in plans_by_columns(source, dtype, shape, level) if first.uneven else ():
+        coded = _Coder(source, plan, None)
+        if coded.run():
+            other = coded.finish()
+            found = other if other.stored.size <= min(most, found.stored.size) else found
     return found
 
 
@@ -149,7 +158,7 @@ class _Coder:
         entries, limits, beside, rows, at = [], [], [], 0, 0
         stages = {p.tables.stage for p in self.layout.planes if p.tables is not None}
         self.addresses = _addresses(HUFFMAN in stages, COLUMNS in stages)
-        named = 0
+        named, self.weights = 0, TABLE
         for row, p, how in zip(self.table, self.layout.planes, self.plan.planes, strict=True):
             row[kernel.WIDTH], row[kernel.ZSTD] = p.width, how.zstd or how.mixing is not None
             tables, groups = p.tables, how.groups
@@ -163,6 +172,9 @@ class _Coder:
                 tables.count, tables.stage, rows, getattr(tables, "top", 255), only, groups.weights, at,
                 groups.limits.size, groups.least, named, names.size,
             )  # fmt: skip
+            if groups.own is not None:
+                self.weights = self.weights.copy()
+                self.weights[OWN] = groups.own
             named += names.size
             entries.append(tables.encoder)
             limits.append(groups.limits)
@@ -249,7 +261,7 @@ class _Coder:
         while p < count:
             p = invoke(
                 kernel.address(), p, place(self.table), count, elements, self.layout.tile, place(drops), drops.size,
-                place(pieces), pieces.size, place(starts), place(self.entries), place(self.limits), place(_WEIGHTS),
+                place(pieces), pieces.size, place(starts), place(self.entries), place(self.limits), place(self.weights),
                 place(self.beside), self.beside.size, place(self.out), self.out.size, self.at, place(choice),
                 place(sums), place(work), place(numbers), place(report), place(self.addresses),
             )  # fmt: skip

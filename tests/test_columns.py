@@ -158,7 +158,7 @@ def test_numbers_are_in_range_whatever_the_bytes(seed: int, tiles: int, step: in
     beside, counts = np.zeros(period, np.uint8), np.zeros((kernel.CLASSES + 1, 256), np.int64)
     limits, results = np.zeros(kernel.LIMITS_MAX, np.int64), np.zeros(kernel.RESULTS, np.int64)
     status = kernel.number(
-        x, tile, step, x, step, weights, middle, 0, 256, np.zeros(period, np.uint32), np.zeros(tiles, np.int64),
+        x, tile, step, x, step, weights, middle, 0, 256, 0, np.zeros(period, np.uint32), np.zeros(tiles, np.int64),
         np.zeros(period, np.int64), beside, counts, limits, results,
     )  # fmt: skip
     if status < 0:

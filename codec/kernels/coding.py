@@ -142,7 +142,7 @@ def encode(  # type: ignore[no-untyped-def]
 
     planes int64[n, COLUMNS]; elements of the chunk, and of a tile; drops uint8[tiles] or empty; plane k is
     pieces[starts[k]:starts[k + 1]] (uint8, int64[n + 1]); encoder uint32, limits int64, beside uint8: of all planes;
-    weights int64[4, 256], of which the first are the bytes themselves; out uint8 with room for what is stored and 2
+    weights int64[5, 256], of which the first are the bytes themselves; out uint8 with room for what is stored and 2
     bytes for each plane; choice uint8 and sums int64 with room for each tile; work uint8[>= 2 * the largest plane +
     64]; numbers int64[NUMBERS]; report int64[n, 2] gets each plane's stage and the bytes of its payload; known int64:
     the addresses of the encoders of stages 2, 3 and 7.
@@ -216,7 +216,7 @@ def address() -> int:
         return encode(
             p, carray(planes, (count, COLUMNS)), elements, tile, carray(drops, dropped), carray(pieces, size),
             carray(starts, count + 1), carray(encoder, count * 16 * 256), carray(limits, count * LIMITS_MAX),
-            carray(weights, (4, 256)), carray(beside, names), carray(out, room), at, carray(choice, tiles),
+            carray(weights, (5, 256)), carray(beside, names), carray(out, room), at, carray(choice, tiles),
             carray(sums, tiles), carray(work, 2 * size + 64), carray(numbers, NUMBERS), carray(report, (count, 2)),
             carray(known, 3),
         )  # fmt: skip

@@ -135,13 +135,30 @@ def _limit(level, size, linear, most):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def number(  # type: ignore[no-untyped-def]
-    x, tile, step, whole, apart, weights, middle, linear, kinds, sums, rows, columns, beside, counts, limits, results
+    x,
+    tile,
+    step,
+    whole,
+    apart,
+    weights,
+    middle,
+    linear,
+    kinds,
+    given,
+    sums,
+    rows,
+    columns,
+    beside,
+    counts,
+    limits,
+    results,
 ):
     """Choose the numbers of rows and columns. Returns 0, or -1 if columns, or rows that differ, do not pay.
 
     x uint8: whole tiles of ``tile`` bytes (only the last of all may be shorter), every ``step``-th of the plane, which
     stand for as many; whole uint8: as x, every ``apart``-th, for the columns; weights int64[256], below 256: with
-    ``linear`` (see ``level_of``) any, else the distances from the byte ``middle``; ``kinds``: bytes that occur.
+    ``linear`` (see ``level_of``) any, else the distances from the byte ``middle``; ``kinds``: bytes that occur;
+    ``given``: a step to take, in units of 2^-POINT octaves, whatever it costs, or 0.
     sums uint32[period], rows int64[tiles], columns int64[period] are worked in; beside uint8[period] gets the columns'
     numbers; counts int64[CLASSES + 1, 256] gets in its first rows the counts for each table; limits int64[LIMITS_MAX]:
     those between rows by the sum of their weights; results int64[RESULTS].
@@ -159,11 +176,13 @@ def number(  # type: ignore[no-untyped-def]
         squares = column_levels(sums, parts, seen, linear, columns)
         unit = np.int64(4 << (POINT - 4))  # a step as it is taken, about
         # levels of columns that do not differ are off by about sqrt(2 / seen) octaves
-        if squares < 0 or (n * step // period * (squares - 2 * (period << 16) // seen) >> 17) << POINT < _numbers_bits(
-            columns, unit
+        if squares < 0 or (
+            given == 0
+            and (n * step // period * (squares - 2 * (period << 16) // seen) >> 17) << POINT
+            < _numbers_bits(columns, unit)
         ):
             return -1
-    unit = _step(rows, columns, n, step, kinds)
+    unit = given if given else _step(rows, columns, n, step, kinds)
     low, high = np.int64(CLASSES), np.int64(0)
     for j in range(period):
         columns[j] = min(max(_rounded(columns[j], unit), -FAR), FAR)

@@ -12,8 +12,9 @@ from codec.kernels.tables import DRIVER
 
 #: Columns of a job, int64: where a span's bytes lie and how many there are; its type's number on the wire, bytes,
 #: exponent and mantissa bits; the mantissa bits to count, and those to choose from (a bit for each number); the number
-#: that is tried beside them because rows may hold fp16, or -1; elements of a tile and of a chunk.
-ADDRESS, SIZE, CODE, BYTES, EXPONENT, MANTISSA, FINEST, CANDIDATES, HALVES, TILE, CHUNK, JOB = range(12)
+#: that is tried beside them because rows may hold fp16, or -1; elements of a tile and of a chunk; of a row, if that
+#: may have tables by columns, or 0.
+ADDRESS, SIZE, CODE, BYTES, EXPONENT, MANTISSA, FINEST, CANDIDATES, HALVES, TILE, CHUNK, ROW_SIZE, JOB = range(13)
 
 #: A cut, int64: the bit the sign goes to; the window, and whether it is written; bits that all elements have; whether
 #: tiles drop planes, and whether elements may escape; planes; the largest symbol; the shifts of the planes, and their

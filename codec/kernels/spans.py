@@ -24,6 +24,7 @@ from codec.kernels.cuts import (
     MANTISSA,
     PLACES,
     PLANES,
+    ROW_SIZE,
     SIZE,
     SPAN,
     TILE,
@@ -74,6 +75,7 @@ from codec.kernels.span_records import (
 )
 from codec.kernels.statistics import patterned, repeats
 from codec.kernels.tables import DRIVER
+from codec.kernels.uneven import uneven
 
 
 @njit(**DRIVER)
@@ -166,6 +168,11 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
                 ints[STARTS + p] = ints[PLACES + 2 * planes + p]
     if again:
         return DECLINED
+    if job[ROW_SIZE] and ints[DROPS] == 0:
+        at, octave = SAMPLE_AT + total - looked, np.int64(1) << (job[MANTISSA] - ints[FOLD])
+        symbols = bytes_[at : at + looked]
+        if uneven(symbols, tile, taken, job[ROW_SIZE], octave, ints[FOLD] + 1, counts):
+            return DECLINED
     rows = call(known[GROUPS], (
         data + SAMPLE_AT, total, base + 8 * (PLACES + planes), planes, tile, looked, taken, level[MOST], level[BELOW],
         planes - 1, ints[SPAN], weights.ctypes.data, room, base + 8 * REPORT, base + 8 * BOUNDS,

@@ -18,15 +18,21 @@ WEIGHTS: Final[tuple[NDArray[np.int64], ...]] = (
     np.abs(_BYTE - 128),
     _BYTE & 127,
 )
+#: Weights that are of a plane's own.
+OWN: Final = len(WEIGHTS)
+#: All of them, as kernels take them: those of a plane's own are to be put into the last row.
+TABLE: Final = np.stack((*WEIGHTS, np.zeros(256, np.int64)))
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
     """A rule that puts tiles into groups: sum of ``WEIGHTS[weights]`` against ascending limits.
 
-    ``weights`` of -1 - b are the distances from byte b, round the circle. The first group is number ``least``.
+    ``weights`` of -1 - b are the distances from byte b, round the circle; of OWN, those of this plane (``own``). The
+    first group is number ``least``.
     """
 
     weights: int
     limits: NDArray[np.int64]
     least: int = 0
+    own: NDArray[np.int64] | None = None

@@ -16,7 +16,7 @@ class Level:
     size. ``zstd``: level where zstd pays; ``zstd_small``: for planes up to ``zstd_always`` bytes, where it
     is always tried; ``lzma``: LZMA is tried, too, for bytes that are no floats. ``probe``: look for what zstd gains in
     all planes of floats, not only where symbols repeat; ``mixing``: stage 8 is tried for all planes that are worth it;
-    ``columns``: stage 7 is tried for integers.
+    ``columns``: stage 7 is tried for integers, and for floats whose rows and columns differ in scale.
     """
 
     name: str

@@ -56,7 +56,7 @@ class Sample:
     the last plane, 0 if it has no symbols. ``absent`` gives, for planes of whole bytes that were not looked at whole, a
     row for each of them: which bytes occur nowhere in it. ``floats``: the bytes are floats all the same.
     ``periods``: how many columns a row may have, for stage 7; none where it can't be. ``plane``: all of the only plane,
-    if elements are bytes. ``chunks``: how many the span has.
+    if elements are bytes. ``chunks``: how many the span has. ``octave``: symbols to an octave.
     """
 
     data: Bytes
@@ -74,6 +74,7 @@ class Sample:
     periods: tuple[int, ...] = ()
     plane: Bytes | None = None
     chunks: int = 1
+    octave: int = 0
 
 
 class _Room:
@@ -141,11 +142,11 @@ def plan_planes(s: Sample, level: Level) -> list[PlanePlan]:
         found, groups = None, None
         if count:
             found, groups = tables.pop(), Groups(way, limits[p, : count - 1].copy())
-        if count and level.columns and s.periods and size >= LEAST and s.widths[p] == 8:
+        if count and level.columns and s.periods and size >= LEAST and s.widths[p] == 8 and field != "rest":
             counts = room.counts[row : row + count]
             part = s.data[start : start + size]
             lacks = None if absent is None else absent[p]
-            look = Look(part, s.tile, s.scale, s.periods, lacks, counts.sum(axis=0), s.plane, s.chunks)
+            look = Look(part, s.tile, s.scale, s.periods, lacks, counts.sum(axis=0), s.plane, s.chunks, s.octave)
             taken = _bits(counts, found, s.scale, tiles, s.chunks)
             found, groups = plan_columns(look, way, taken) or (found, groups)
         start += size

@@ -17,11 +17,13 @@ from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
 from codec.kernels.groups import LEARNT
 from codec.kernels.span_records import RUN, RUN_LEAST
+from codec.kernels.uneven import WORK, uneven
 from codec.planner import fields, mixing
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan, Sample, plan_planes
-from codec.planner.tiles import chunk_for, periods_for, row_for, tile_for
+from codec.planner.tiles import chunk_for, columns_for, periods_for, row_for, short_tiles, tile_for
 from codec.stages import plain
+from codec.stages.columns import COLUMNS
 from codec.stages.geometry import Bytes, plane_bytes, plane_geometry, read_only, working
 from codec.stages.layout import UINT, Layout, Plane
 
@@ -64,7 +66,8 @@ class Plan:
     """How to code a span. ``span`` is the largest symbol of its window.
 
     ``zeros``, if the layout drops planes, are the trailing zero bits of each tile. ``pieces`` are there if planning
-    had to cut the whole span into planes and nothing is dropped. ``again``: floats, or their exponents, come again.
+    had to cut the whole span into planes and nothing is dropped. ``again``: floats, or their exponents, come again;
+    ``uneven``: the scales of their rows and columns differ.
     """
 
     layout: Layout
@@ -73,6 +76,7 @@ class Plan:
     zeros: NDArray[np.int64] | None
     pieces: Pieces | None
     again: bool = False
+    uneven: bool = False
 
     def drops(self, first_tile: int, tiles: int) -> Bytes:
         """Planes that each of some tiles drops: those that end at or below its zeros."""
@@ -88,6 +92,12 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
     ``wild``: never use escapes; for a span that turned out to have too many.
     """
     plan = _plan_span(data, dtype, shape, level, wild)
+    _hint(plan, dtype, shape, level)
+    return plan
+
+
+def _hint(plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level) -> None:
+    """Say how stage 8 may be tried for each plane."""
     if level.mixing:
         lay = plan.layout
         steps = mixing.distances((*shape, 2) if dtype is not None and dtype.name == "C64" else shape, lay.elements)
@@ -96,7 +106,6 @@ def plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: L
             whole = steps if plane.width == 8 else tuple({step, 2 * step}) if steps else ()
             framings = (1, 0, 2, 4) if dtype is None and lay.width == 1 else (1,)
             how.mixing = mixing.Hints(framings, how.field == "bytes", whole)
-    return plan
 
 
 def plan_mixed(data: Bytes, plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level) -> Plan | None:
@@ -144,6 +153,20 @@ def other_plans(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     yield _plan_bytes(data, dtype.code, 4 if dtype.name == "C64" else dtype.bits // 8, shape, level)
 
 
+def plans_by_columns(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Iterator[Plan]:
+    """Plans for floats whose symbols have stage 7, where that looks as if it paid: all of them are looked at.
+
+    A plan is to be used before the next is asked for.
+    """
+    level = replace(level, sample=1 << 62)
+    width = 4 if dtype.name == "C64" else dtype.bits // 8
+    for tile in short_tiles((*shape, 2) if dtype.name == "C64" else shape, data.size // width):
+        found = _plan_float(data, dtype, shape, level, dtype.code, tile)
+        if found is not None and getattr(found.layout.planes[-1].tables, "stage", 0) == COLUMNS:
+            _hint(found, dtype, shape, level)
+            yield found
+
+
 def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level: Level) -> Plan:
     """Whole bytes as planes; bytes that never change are no plane."""
     elements = data.size // width
@@ -165,14 +188,16 @@ def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
     return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
 
 
-def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level, code: int) -> Plan | None:
-    """Plan for floats of this type; ``code`` is what the record says they are."""
+def _plan_float(
+    data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level, code: int, short: int = 0
+) -> Plan | None:
+    """Plan for floats of this type; ``code`` is what the record says they are; ``short``: a tile for stage 7."""
     width = 4 if dtype.name == "C64" else dtype.bits // 8
     elements = data.size // width
     x = data[: elements * width].view(UINT[width])
     if dtype.name == "C64":
         shape = (*shape, 2)
-    tile = tile_for(shape, elements)
+    tile = short or tile_for(shape, elements)
     step, sampled = _step(elements, tile, level.sample // 8)
     candidates = level.mantissa[dtype.exponent_bits]
     finest = HALF_MANTISSA if dtype.name == "F32" else max(candidates)
@@ -185,12 +210,12 @@ def _plan_float(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level,
     if dtype.name == "F32" and symbol.mantissa != HALF_MANTISSA and found.halves * 8 > found.ors.size:
         again = fields.choose_symbol(dtype, found, finest, (HALF_MANTISSA,), elements, sampled, exact)
         symbol = again or symbol
-    return _finish_float(data, dtype, code, width, tile, x, found, symbol, level)
+    return _finish_float(data, dtype, code, width, tile, x, found, symbol, level, shape, short > 0)
 
 
 def _finish_float(
     data: Bytes, dtype: DType, code: int, width: int, tile: int, x: NDArray[np.unsignedinteger],
-    found: fields.Survey, symbol: fields.Symbol, level: Level,
+    found: fields.Survey, symbol: fields.Symbol, level: Level, shape: tuple[int, ...], by_columns: bool,
 ) -> Plan:  # fmt: skip
     fold = dtype.mantissa_bits - symbol.mantissa
     rest = (2 << fold) - 1
@@ -199,7 +224,7 @@ def _finish_float(
     low = (varying & -varying).bit_length() - 1 if varying else fold + 1
     high = varying.bit_length() if varying else fold + 1
     zeros, boundary = None, low
-    if low == 0 and found.ors.size > 1 and found.even:
+    if low == 0 and found.ors.size > 1 and found.even and not by_columns:
         zeros = fields.trailing_zeros(found.ors, fold, 8 * width, high)
         boundary = fields.drop_boundary(zeros, low, high, tile, x.size)
     places = fields.cut_planes(low, boundary) + fields.cut_planes(boundary, high)
@@ -207,8 +232,11 @@ def _finish_float(
     layout = _layout(
         data.size, code, width, tile, [*places, (fold + 1, 8)], fold=fold, window=symbol.window,
         constant=common & ~covered, drops=boundary > low, escapes=symbol.escapes,
+        row=row_for(shape, tile) if by_columns else 1,
     )  # fmt: skip
-    return _with_planes(layout, x, level, symbol, zeros if layout.drops else None)
+    periods = periods_for(shape, tile, layout.chunk, x.size) if by_columns else ()
+    row = 0 if by_columns or not level.columns or not code else columns_for(shape)
+    return _with_planes(layout, x, level, symbol, zeros if layout.drops else None, periods, row)
 
 
 def _layout(
@@ -280,9 +308,11 @@ def room_for(layout: Layout, elements: int) -> int:
 
 def _with_planes(
     layout: Layout, x: NDArray[np.unsignedinteger], level: Level, symbol: fields.Symbol | None,
-    zeros: NDArray[np.int64] | None, periods: tuple[int, ...] = (),
+    zeros: NDArray[np.int64] | None, periods: tuple[int, ...] = (), row: int = 0,
 ) -> Plan:  # fmt: skip
-    """Choose for each plane from a sample of tiles. ``periods``: see Sample."""
+    """Choose for each plane from a sample of tiles. ``periods``: see Sample. ``row``: elements of a row
+    of floats that may have stage 7, otherwise planned, or 0.
+    """
     most = max(level.sample, SEEN * max(periods, default=0)) if level.columns else level.sample
     step, size = _step(x.size, layout.tile, most)
     periods = tuple(p for p in periods if step == 1 or gcd(step, max(1, p // layout.tile)) == 1)
@@ -317,6 +347,12 @@ def _with_planes(
         again = bool(statistics.repeats(symbols_of, *_seen()))
         probed = probed or again
         again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *_seen())))
+    differ = False
+    if symbol is not None and row and not layout.drops:
+        work = working("uneven", 8 * WORK + 8 * -(-row // 2))[: 8 * WORK + 8 * -(-row // 2)].view(np.int64)
+        told = read_only(found.data[found.starts[-2] : found.starts[-1]])
+        rest = layout.fold + 1 if layout.fold is not None else 0
+        differ = bool(uneven(told, layout.tile, step, row, 1 << symbol.mantissa, rest, work))
     widths = np.array([p.width for p in layout.planes], np.int64)
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
@@ -334,6 +370,7 @@ def _with_planes(
             data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed,
             absent if symbol is None and step > 1 else None, layout.dtype in _FLOATS, periods,
             read_only(x.view(np.uint8)) if layout.width == 1 and len(layout.planes) == 1 else None, layout.chunks,
+            1 << symbol.mantissa if symbol is not None else 0,
         ),
         level,
     )  # fmt: skip
@@ -342,7 +379,7 @@ def _with_planes(
         layout.length, layout.dtype, layout.width, layout.tile, layout.chunk, planes, layout.fold, layout.window,
         layout.constant, layout.drops, layout.escapes,
     )  # fmt: skip
-    return Plan(lay, plans, span, zeros, pieces, again)
+    return Plan(lay, plans, span, zeros, pieces, again, differ)
 
 
 def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

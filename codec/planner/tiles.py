@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from codec.limits import CHUNK_BYTES_MAX, COLUMNS_MAX
 
 _SMALL = 256
 _LARGE = 8192
 _DEFAULT = 4096
+_SHORT, _LOSSY = 16, 128
 
 
 def tile_for(shape: tuple[int, ...], elements: int) -> int:
@@ -47,6 +48,31 @@ def row_for(shape: tuple[int, ...], tile: int) -> int:
     """
     row = prod(shape[1:]) if len(shape) > 1 else 0
     return row if tile < row <= COLUMNS_MAX and row % tile == 0 else 1
+
+
+def columns_for(shape: tuple[int, ...]) -> int:
+    """Elements of a row of floats for which stage 7 may be tried; 0 if there are too few, or too many.
+
+    >>> columns_for((100, 3, 3, 3)), columns_for((100, 4)), columns_for((30000,))
+    (27, 0, 0)
+    """
+    row = prod(shape[1:]) if len(shape) > 1 else 0
+    return row if 8 <= row <= COLUMNS_MAX else 0
+
+
+def short_tiles(shape: tuple[int, ...], elements: int) -> tuple[int, ...]:
+    """Elements in a tile for stage 7, the choices: a row, if it is not too long, or a few; and if planes of less than 8
+    bits lose much by tiles that end within a byte, as many rows as fill bytes.
+
+    >>> short_tiles((100, 3, 3, 16), 14400), short_tiles((100, 9), 900), short_tiles((100, 28672), 100 * 28672)
+    ((144,), (18, 72), (7168,))
+    """
+    row = columns_for(shape)
+    if not row or row > _LARGE:
+        return (tile_for(shape, elements),)
+    tile = -(-_SHORT // row) * row
+    whole = row * (8 // gcd(row, 8))
+    return tuple(dict.fromkeys(max(1, min(t, elements)) for t in ((tile, whole) if tile < _LOSSY else (tile,))))
 
 
 def periods_for(shape: tuple[int, ...], tile: int, chunk: int, elements: int) -> tuple[int, ...]:
