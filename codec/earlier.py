@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
+import errno
+import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,26 +62,61 @@ def check_source(
 
 
 class Spool:
-    """What went by, to be read again: in memory, and from 16 MiB on in a temporary file that has no name."""
+    """What went by, to be read again: in memory, and from 16 MiB on in a temporary file that has no name.
+
+    Raises OSErrors that name the folder for temporary files: it is neither the input nor the output.
+    """
 
     def __init__(self) -> None:
-        self._file: Any = tempfile.SpooledTemporaryFile(max_size=_SPOOLED)
+        self._held = bytearray()
+        self._file: Any = None
         self._size = 0
 
     def write(self, data: Any) -> None:
-        """Append. Raises OSError."""
-        try:
-            self._file.seek(self._size)
-            self._file.write(data)
-        except OSError as e:  # of which this names the place: it is neither the input nor the output
-            raise type(e)(e.errno, e.strerror, tempfile.gettempdir()) from None
+        """Append."""
+        if self._file is None and self._size + len(data) <= _SPOOLED:
+            self._held += data
+        else:
+            with _named():
+                if self._file is None:
+                    # without a buffer: what does not fit shows here, and not when it is closed
+                    self._file = tempfile.TemporaryFile(buffering=0)
+                    self._append(self._held)
+                    self._held = bytearray()
+                self._append(data)
         self._size += len(data)
+
+    def _append(self, data: Any) -> None:
+        rest = memoryview(data).cast("B")
+        self._file.seek(0, os.SEEK_END)
+        while len(rest):
+            rest = rest[self._file.write(rest) :]
 
     def read(self, offset: int, out: Any) -> None:
         """Fill ``out`` (uint8) with the bytes from an offset on, which were written."""
-        self._file.seek(offset)
-        out[:] = memoryview(self._file.read(out.size))
+        if self._file is None:
+            out[:] = memoryview(self._held)[offset : offset + out.size]
+            return
+        rest = memoryview(out)
+        with _named():
+            self._file.seek(offset)
+            while len(rest):
+                got = self._file.readinto(rest)
+                if not got:
+                    raise OSError(errno.EIO, "what was written is not there")
+                rest = rest[got:]
 
     def close(self) -> None:
         """Give memory and disk back."""
-        self._file.close()
+        self._held = bytearray()
+        if self._file is not None:
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        why = f"{e.strerror}, and what repeats in the file has to be kept here; name another folder in TMPDIR"
+        raise type(e)(e.errno, why, tempfile.gettempdir()) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.numpy import save
 
 import codec
 from codec.access import BytesSource
+from codec.earlier import Spool
 from codec.errors import CorruptFileError
 from codec.reader import WeftFile
 from codec.repeats import LARGE, LEAST, Repeats
@@ -333,3 +335,31 @@ def test_damage_behind_copies_is_found_without_an_index() -> None:
     bad = damaged(blob, len(original) - 1)[:-1]
     with pytest.raises(codec.CodecError, match='tensor "c"'):
         codec.verify_file(io.BytesIO(bad))
+
+
+@pytest.mark.parametrize("first", [10, 20 << 20])
+def test_a_spool_gives_what_it_was_given(first: int) -> None:
+    """In memory, and from 16 MiB on in a file."""
+    spool = Spool()
+    data = np.resize(RANDOM, first)
+    spool.write(data.data)
+    spool.write(RANDOM[:1000].data)
+    out = np.zeros(900, np.uint8)
+    for offset in (0, first // 2, first, first + 100):
+        size = min(900, first + 1000 - offset)
+        spool.read(offset, out[:size])
+        assert np.array_equal(out[:size], np.concatenate([data, RANDOM[:1000]])[offset : offset + size])
+    spool.close()
+
+
+def test_a_full_disk_names_the_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("codec.earlier.tempfile.TemporaryFile", lambda **_: Full())
+    spool = Spool()
+    with pytest.raises(OSError, match="No space") as error:
+        spool.write(bytes(17 << 20))
+    assert error.value.filename == tempfile.gettempdir()
+    spool.close()

@@ -194,7 +194,7 @@ def _at_output(error: Exception, job: Job) -> Exception:
     """The error, with the name of the output where it was met writing it, under a temporary name or none."""
     if not isinstance(error, OSError) or not job.target:
         return error
-    of_temporary = error.filename not in (None, job.source, job.target)
+    of_temporary = job.target != STREAM and error.filename not in (None, job.source, job.target)
     if of_temporary or is_about_writing(error):
         return OSError(error.errno, error.strerror, _shown(job.target, "output"))
     return error
