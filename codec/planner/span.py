@@ -30,6 +30,8 @@ from codec.stages.layout import UINT, Layout, Plane
 _NONE: Final = np.zeros(0, np.uint8)
 #: Opaque bytes are planned in pieces of so many, since they may hold anything.
 OPAQUE_SPAN: Final = 1 << 20
+#: Bytes of opaque spans that may have stage 7, at least.
+_OPAQUE_LEAST: Final = 1 << 16
 #: Codes of the types that are floats, even where their elements are whole bytes or less.
 _FLOATS: Final = frozenset(d.code for d in DTYPES.values() if d.name[0] in "FBC" and d.name != "BOOL")
 #: By the width of opaque elements: the floats that they may be, and mantissa bits that go with the exponent.
@@ -178,7 +180,9 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
     tile = tile_for(shape, elements)
     layout = _layout(data.size, code, width, tile, places, row=row_for(shape, tile), constant=constant)
-    return _with_planes(layout, x, level, None, None, periods_for(shape, tile, layout.chunk, elements))
+    # what no type is known of are headers, mostly, which are not worth some seconds of compiling
+    periods = periods_for(shape, tile, layout.chunk, elements) if code or data.size >= _OPAQUE_LEAST else ()
+    return _with_planes(layout, x, level, None, None, periods)
 
 
 def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
