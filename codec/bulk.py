@@ -34,6 +34,8 @@ from codec.stages.geometry import Bytes, view
 _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 #: zstd frames that a call of the kernel may ask for.
 _ASKED: Final = 1024
+#: Bytes that these may give in all, unless a single record asks for them: they are held together.
+_GIVEN: Final = 1 << 24
 _NO_BYTES: Final = np.zeros(0, np.uint8)
 _NO_FRAMES: Final = np.zeros((0, 4), np.int64)
 
@@ -146,6 +148,9 @@ def decode(
             _ADDRESSES.get(), _ZEROS, room.spare, room.rooms, room.made, room.asked, told, given, status, room.why,
         )  # fmt: skip
         asks, layout, width = room.why.tolist()
+        if len(jobs) > 1 and int(room.asked[:asks, bodies.FRAME_GIVES].sum()) > _GIVEN:
+            _in_halves(stored, jobs, out, span, careful, framed)
+            return
         if width >= 0:
             _ADDRESSES.add(layout, width)
         elif not asks:
@@ -153,6 +158,16 @@ def decode(
         told, given = _unpacked(data, room.asked[:asks])
     for k in np.flatnonzero(status != bodies.DONE).tolist():
         careful(k)
+
+
+def _in_halves(
+    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    careful: Callable[[int], None], framed: bool,
+) -> None:  # fmt: skip
+    """As ``decode``, with what frames of zstd give of half the records at a time."""
+    half = len(jobs) // 2
+    decode(stored, jobs[:half], out, span, careful, framed)
+    decode(stored, jobs[half:], out, span, lambda k: careful(half + k), framed)
 
 
 def _unpacked(data: Bytes, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], Bytes]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from codec.errors import CorruptFileError
 
-#: Chunks that the source of a copy may lie in.
+#: Chunks that the source of a copy may lie in, and how many times its bytes they may have.
 CHUNKS_MAX: Final = 16
+BYTES_MAX: Final = 16
 #: Bytes that a Spool holds in memory.
 _SPOOLED: Final = 1 << 24
 
@@ -43,21 +44,22 @@ def source_of(what: str, allowed: bool, here: int, distance: int, length: int) -
 def check_source(
     what: str, starts: Sequence[int], span: int, begin: int, length: int, shape: Callable[[int], Shape]
 ) -> None:
-    """Raise CorruptFileError for a source of a copy, span ``span``, that lies in copies or in too many chunks.
+    """Raise CorruptFileError for a source of a copy, span ``span``, in copies, or in too many or too large chunks.
 
     ``starts``: where the spans begin, that one at least to its own. ``shape(k)``: of span k.
     """
     stop = begin + length
-    first, chunks = bisect.bisect_right(starts, begin, 0, span + 1) - 1, 0
-    k = first
+    k, chunks, held = bisect.bisect_right(starts, begin, 0, span + 1) - 1, 0, 0
     while k < span and starts[k] < stop:
         found = shape(k)
         if found.copied:
             raise CorruptFileError(f"{what}: a copy of what is itself a copy, at byte {starts[k]}")
         low, high = max(begin, starts[k]) - starts[k], min(stop, starts[k + 1]) - 1 - starts[k]
-        chunks += min(high // found.chunk, found.chunks - 1) - min(low // found.chunk, found.chunks - 1) + 1
-        if chunks > CHUNKS_MAX:
-            raise CorruptFileError(f"{what}: a copy of bytes in more than {CHUNKS_MAX} chunks")
+        a, b = (min(at // found.chunk, found.chunks - 1) for at in (low, high))
+        chunks += b - a + 1
+        held += (starts[k + 1] - starts[k] if b == found.chunks - 1 else (b + 1) * found.chunk) - a * found.chunk
+        if chunks > CHUNKS_MAX or held > BYTES_MAX * length:
+            raise CorruptFileError(f"{what}: a copy of {length} bytes in {chunks} chunks of {held}, or more")
         k += 1
 
 

@@ -259,6 +259,8 @@ def _by_index(file: BinaryIO, name: str) -> Callable[[int, Any], None] | None:
     """What gives bytes of an original again, by decoding them again: if that leaves where a stream is as it is."""
     if type(file) is not io.FileIO or not hasattr(os, "pread") or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return None
+    if file.tell():
+        return None
     held = functools.cache(lambda: reader.WeftFile(FileSource(file, name)))
 
     def again(offset: int, out: Any) -> None:

@@ -190,6 +190,8 @@ def _made(
     data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level, code: Code = encode_span
 ) -> EncodedSpan:
     """The record of a span that is made of these parts."""
+    if [part.data.size for part in parts] != transform.parts(data.size):
+        raise AssertionError(f"parts of {[part.data.size for part in parts]} bytes for {transform}")
     head = layout.encode(layout.made(data.size, dtype.code if dtype else 0, transform))
     out, fields = [head], {"headers": 0}
     for part in parts:

@@ -104,7 +104,8 @@ def _scaled(x: Any, dtype: DType, shape: tuple[int, ...]) -> Found | None:
         bits = x.view(np.float32 if cut == 0 else np.float16).astype(np.float32).view(np.uint32)
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else x.size
     room = _scaled_room()
-    for group in dict.fromkeys((x.size, row, *(g for g in _GROUPS if row % g == 0))):
+    groups = dict.fromkeys((x.size, row, *(g for g in _GROUPS if row % g == 0)))
+    for group in (g for g in groups if g >= min(_GROUPS)):
         for down in (False, True) if cut == 16 else (False,):
             # most are none: a part of a group shows that, whatever the group is
             for size in (min(group, x.size, 512), x.size):

@@ -18,10 +18,11 @@ from codec.batch import Batch, encode
 from codec.container import index as indexes
 from codec.container import records
 from codec.dtypes import DTYPES, DType
+from codec.earlier import Shape, check_source
 from codec.encode import EncodedSpan, span_bytes
 from codec.engine import in_order, thread_count
-from codec.errors import SourceChangedError
-from codec.limits import SPAN_BYTES_MAX
+from codec.errors import CorruptFileError, SourceChangedError
+from codec.limits import CHUNK_BYTES_MAX, SPAN_BYTES_MAX
 from codec.memory import records_room
 from codec.planner.levels import Level, level_of
 from codec.repeats import Repeats
@@ -164,6 +165,49 @@ def _pieces(
         )
 
 
+class _Written:
+    """The spans that were written, so far as copies may look at them."""
+
+    def __init__(self) -> None:
+        self._starts, self._shapes = [0], list[Shape]()
+
+    def add(self, batch: list[_Piece], coded: Batch) -> None:
+        """Spans that come next."""
+        spans, counts = iter(coded.spans), iter(coded.counts)
+        for piece in batch:
+            for span in islice(spans, next(counts)) if piece.data.size else ():
+                original, chunks = span.entry.original, max(1, len(span.entry.chunks))
+                # of several chunks the size is not known here: it is at most this
+                self._shapes.append(Shape(min(original, CHUNK_BYTES_MAX), chunks, piece.distance > 0))
+                self._starts.append(self._starts[-1] + original)
+
+    def checked(self, batch: list[_Piece], coded: Batch, level: Level) -> tuple[list[_Piece], Batch]:
+        """A batch without copies that a reader would refuse, or that cost it too much: those are coded as they are."""
+        other, known, changed = [], len(self._shapes), False
+        self.add(batch, coded)
+        spans = known
+        for piece, count in zip((p for p in batch if p.data.size), coded.counts, strict=True):
+            if piece.distance:
+                here = self._starts[spans]
+                try:
+                    check_source("", self._starts, spans, here - piece.distance, piece.data.size, self._shape)
+                except CorruptFileError:
+                    piece, changed = replace(piece, distance=0), True
+            other.append(piece)
+            spans += count
+        del self._starts[known + 1 :], self._shapes[known:]
+        if not changed:
+            return batch, coded
+        found = iter(other)
+        batch = [next(found) if piece.data.size else piece for piece in batch]
+        size = sum(piece.data.size for piece in batch)
+        room = np.empty(records_room(size) + 8192 * len(batch), np.uint8)
+        return batch, encode([piece for piece in batch if piece.data.size], level, room)
+
+    def _shape(self, span: int) -> Shape:
+        return self._shapes[span]
+
+
 def _cut(pieces: Iterator[_Piece], repeats: Repeats) -> Iterator[_Piece]:
     """Pieces, cut where bytes begin and end that were there before."""
     done = 0
@@ -263,6 +307,7 @@ def write(
     if at is not None and size is not None and again is None:
         front = _pieces(_Front(at), segments, name, _Hash(False, False), size)
         copied = any(piece.distance for piece in _cut(front, Repeats(at, size)))
+    written = _Written()
     try:
         put(records.header(copied))
         opened: _Open | None = None
@@ -271,6 +316,9 @@ def write(
             pieces = _cut(pieces, Repeats(at, size))
         batches = _batches(pieces, _BATCH)
         for batch, coded, out in in_order(batches, work, workers):
+            if any(piece.distance for piece in batch):
+                batch, coded = written.checked(batch, coded, lev)
+            written.add(batch, coded)
             for part in coded.parts:
                 put(part)
             spans, counts = iter(coded.spans), iter(coded.counts)

@@ -413,7 +413,7 @@ def copied(before: Before, distance: int, length: int) -> bytes:
     check(before.copies, "a copy in a file whose header knows of none")
     check(length <= distance <= len(before.original), f"a copy of {length} bytes from {distance} before")
     first = len(before.original) - distance
-    stop, chunks = first + length, 0
+    stop, chunks, size = first + length, 0, 0
     for begin, span in before.spans:
         end = begin + span.length
         if begin < stop and first < end:
@@ -423,7 +423,11 @@ def copied(before: Before, distance: int, length: int) -> bytes:
                 for at in (max(first, begin), min(stop, end) - 1)
             ]
             chunks += inside[1] - inside[0] + 1
+            last = inside[1] == span.chunks - 1
+            size += span.length if last else (inside[1] + 1) * span.chunk * span.width
+            size -= inside[0] * span.chunk * span.width
     check(chunks <= 16, f"a copy of bytes in {chunks} chunks")
+    check(size <= 16 * length, f"a copy of {length} bytes in chunks of {size}")
     return bytes(before.original[first:stop])
 
 

@@ -259,8 +259,12 @@ class _Decoding:
     def run(self) -> None:
         """Decode, compare with the SHA-256, store. Goes on where another run of this was killed."""
         try:
-            resumed = self._path.exists()
-            found = self._decode()
+            resumed, found = self._path.exists(), ""
+            try:
+                found = self._decode()
+            except codec.CodecError:  # may be of what copies found there
+                if not resumed:
+                    raise
             if found != self._file.sha256 and resumed:  # what was left there was not what had been written
                 self._path.unlink()
                 found = self._decode()

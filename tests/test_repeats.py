@@ -21,6 +21,9 @@ from codec.errors import CorruptFileError
 from codec.reader import WeftFile
 from codec.repeats import LARGE, LEAST, Repeats
 from codec.streaming import decode_stream
+from tests.kernels.test_leb128 import packed
+from tests.sources.made import u32
+from tests.sources.test_nnue import MAGIC, block, network
 from tests.spec import load
 
 reference = load("reference_decoder")
@@ -363,3 +366,23 @@ def test_a_full_disk_names_the_folder_for_temporary_files(monkeypatch: pytest.Mo
         spool.write(bytes(17 << 20))
     assert error.value.filename == tempfile.gettempdir()
     spool.close()
+
+
+def test_copies_that_a_reader_would_refuse_are_not_written() -> None:
+    """Blocks that become many small spans: what repeats one lies in too many chunks for a copy."""
+    values = np.random.default_rng(3).integers(-60, 60, 400_000)
+    values[::20_000] = 1 << 40
+    data = packed([int(v) for v in values])
+    original = network(block([1] * 25_000), MAGIC + u32(len(data)) + data, MAGIC + u32(len(data)) + data)
+    for level in ("fast", "default"):
+        blob = codec.compress(original, level=level, threads=1)
+        assert codec.decompress(blob) == original and by_stream(blob) == original
+
+
+def test_copies_cost_a_reader_no_more_than_a_multiple_of_their_bytes() -> None:
+    """A short tensor that is a part of a large one's chunk is stored again."""
+    large = RANDOM[: 1 << 19]
+    short = large[40_000:60_000]
+    blob = codec.compress(save({"a": large, "b": short, "c": large[100_000:200_000]}))
+    assert check(save({"a": large, "b": short, "c": large[100_000:200_000]}), blob) != []
+    assert all(size * 16 >= 1 << 19 for _, size, _ in copies(blob))

@@ -311,3 +311,14 @@ def test_large_tensors_with_a_structure(shape: tuple[int, ...]) -> None:
     for data, dtype, kind in ((x, "BF16", "sparse"), (few, "F16", "palette")):
         spans = encode_structured(data.view(np.uint8), DTYPES[dtype], shape, DEFAULT)
         assert spans is not None and decoded(spans) == data.tobytes() and kinds(spans) == {kind}
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 31, 32])
+@pytest.mark.parametrize("dtype", ["BF16", "F32", "F16"])
+def test_narrow_tensors_of_scales(dtype: str, columns: int) -> None:
+    """Thousands of rows, each of which could be a scale times 1."""
+    rows = np.random.default_rng(columns).lognormal(0, 1, (32_000, columns)).astype(np.float32)
+    x = rows.view(np.uint32) >> 16 if dtype == "BF16" else rows.astype(np.float16) if dtype == "F16" else rows
+    data = x.astype(np.uint16).tobytes() if dtype == "BF16" else x.tobytes()
+    for level in ("fast", "default", "max"):
+        assert codec.decompress(codec.compress(data, dtype, (32_000, columns), level)) == data

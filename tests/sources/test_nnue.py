@@ -16,6 +16,8 @@ from tests.kernels.test_leb128 import packed
 from tests.sources.made import NOISE, u32
 from tests.sources.mutations import checked, mutated, readable, round_trip
 
+MAGIC = source.MAGIC
+
 
 def block(values: list[int] | np.ndarray) -> bytes:
     data = packed([int(v) for v in values])
