@@ -15,7 +15,7 @@ from codec.errors import CorruptFileError
 
 #: Chunks that the source of a copy may lie in, and how many times its bytes they may have.
 CHUNKS_MAX: Final = 16
-BYTES_MAX: Final = 16
+BYTES_MAX: Final = 64
 #: Bytes that a Spool holds in memory.
 _SPOOLED: Final = 1 << 24
 

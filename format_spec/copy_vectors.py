@@ -41,8 +41,9 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
     yield "copy", "a span, and a copy of it", file(twice, plain(TEXT), copy(TEXT, 26)), twice
     made = TEXT + b"!" + TEXT[3:9]
     yield "copy-part", "a copy of a part of a chunk", file(made, plain(TEXT), plain(b"!"), copy(TEXT[3:9], 24)), made
-    one = TEXT[:16] + b"P"
-    yield "copy-byte", "a copy of the byte before, in a chunk of 16", file(one, plain(TEXT[:16]), copy(b"P", 1)), one
+    most = bytes(range(64))
+    one = most + b"\x3f"
+    yield "copy-byte", "a copy of the byte before, in a chunk of 64", file(one, plain(most), copy(b"\x3f", 1)), one
     spans = [plain(TEXT[:5]), chunked(TEXT[5:22]), plain(TEXT[22:])]
     yield "copy-spans", "a copy of bytes in three spans", file(twice, *spans, copy(TEXT, 26)), twice
     three = TEXT * 3
@@ -82,8 +83,9 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     yield "copy-17-chunks", "a source in 17 chunks", found, corrupt
     short = [plain(long[k : k + 1]) for k in range(20)]
     yield "copy-17-spans", "a source in 17 spans", file(long[:20] + long[2:19], *short, copy(long[2:19], 18)), corrupt
-    one = TEXT[:17] + b"Q"
-    yield "copy-small", "a copy of a byte in a chunk of 17", file(one, plain(TEXT[:17]), copy(b"Q", 1)), corrupt
+    most = bytes(range(65))
+    found = file(most + b"\x40", plain(most), copy(b"\x40", 1))
+    yield "copy-small", "a copy of a byte in a chunk of 65", found, corrupt
     part = 26, [made_body(TEXT, 6, varint(26), [plain_part(b"a")])]
     yield "copy-with-part", "a copy with a part", file(twice, plain(TEXT), part), corrupt
     short_one = 26, [varint(26) + b"\2\x86\x80"]

@@ -427,7 +427,7 @@ def copied(before: Before, distance: int, length: int) -> bytes:
             size += span.length if last else (inside[1] + 1) * span.chunk * span.width
             size -= inside[0] * span.chunk * span.width
     check(chunks <= 16, f"a copy of bytes in {chunks} chunks")
-    check(size <= 16 * length, f"a copy of {length} bytes in chunks of {size}")
+    check(size <= 64 * length, f"a copy of {length} bytes in chunks of {size}")
     return bytes(before.original[first:stop])
 
 

@@ -382,7 +382,7 @@ def test_copies_that_a_reader_would_refuse_are_not_written() -> None:
 def test_copies_cost_a_reader_no_more_than_a_multiple_of_their_bytes() -> None:
     """A short tensor that is a part of a large one's chunk is stored again."""
     large = RANDOM[: 1 << 19]
-    short = large[40_000:60_000]
+    short = large[40_000:46_000]
     blob = codec.compress(save({"a": large, "b": short, "c": large[100_000:200_000]}))
     assert check(save({"a": large, "b": short, "c": large[100_000:200_000]}), blob) != []
-    assert all(size * 16 >= 1 << 19 for _, size, _ in copies(blob))
+    assert all(size * 64 >= 1 << 19 for _, size, _ in copies(blob))
