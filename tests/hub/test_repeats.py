@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def test_pull_reads_back_what_it_wrote(server: HubServer, weft: bytes, tmp_path:
     (found,) = report.files
     assert found.sha256 == sha256(MODEL) and Path(found.path).read_bytes() == MODEL
     assert found.transferred_bytes == len(weft)
+
+
+def test_what_a_kill_left_may_be_anything(server: HubServer, tmp_path: Path) -> None:
+    """Even where copies are read from it."""
+    folder = tmp_path / "c"
+    hub.pull("org/m", cache_dir=folder, endpoint=server.url, threads=1)
+    blob = next(folder.rglob(f"blobs/{sha256(MODEL)}"))
+    for left in (bytes(len(MODEL) - TENSOR // 2), MODEL[: 3 * TENSOR], MODEL[:-1] + b"?"):
+        blob.unlink(missing_ok=True)
+        shutil.rmtree(folder / "models--org--m" / "snapshots")
+        blob.with_name(f"{blob.name}.weft.incomplete").write_bytes(left)
+        report = hub.pull("org/m", cache_dir=folder, endpoint=server.url, threads=1)
+        assert (Path(report.folder) / NAME).read_bytes() == MODEL
+    assert not list(folder.rglob("*.incomplete"))
 
 
 def test_a_download_asks_again_for_what_comes_again(server: HubServer, weft: bytes, tmp_path: Path) -> None:
