@@ -101,7 +101,7 @@ class Repeats:
             first, stop = self._extent(data, done, offset, place)
             first, stop = -(-first // unit) * unit, stop if stop == data.size else stop // unit * unit
             whole = (first, stop) == (0, data.size)
-            cuts = self._resolved(begin, done, first, stop, begin + offset - place, whole)
+            cuts = self._resolved(begin, done, first, stop, begin + offset - place, LEAST if whole else _RUN, unit)
             if cuts:
                 found += cuts
                 done = cuts[-1].stop
@@ -151,22 +151,29 @@ class Repeats:
             first -= size
         return first, stop
 
-    def _resolved(self, begin: int, done: int, first: int, stop: int, distance: int, whole: bool) -> list[Cut]:
+    def _resolved(
+        self, begin: int, done: int, first: int, stop: int, distance: int, least: int, unit: int
+    ) -> list[Cut]:
         """Cuts of a piece for its bytes first..stop, which are those ``distance`` before: what is new behind ``done``,
-        and copies of bytes in one span each, which is no copy. Empty if too little would be copied.
+        and copies of bytes in one span each, which is no copy. Empty if less than ``least`` would be.
         """
         out: list[Cut] = []
         known = len(self._starts)
         at, new, copied, copies = first, done, 0, 0
-        while stop - first >= (LEAST if whole else _RUN) and at < stop:
+        while stop - first >= least and at < stop:
             far, size = self._source(begin + at, distance, min(CHUNK_BYTES_MAX, stop - at), begin + new)
+            if at + size < stop:
+                size = size // unit * unit
+            if not size:
+                at += unit
+                continue
             if size >= LEAST or (at + size == stop and new == at):
                 if at > new:
                     out.append(self._cut(begin, new, at, 0))
                 out.append(self._cut(begin, at, at + size, far))
                 new, copied, copies = at + size, copied + size, copies + 1
             at += size
-        if copied < copies * _PART and not (whole and copies == 1):
+        if copied < copies * _PART and not (least == LEAST and copies == 1):
             del self._starts[known:], self._distances[known:]
             return []
         return out

@@ -163,5 +163,20 @@ def _abandon_output() -> None:
             os.close(nowhere)
 
 
+def command() -> None:
+    """The command: run it, and end the process.
+
+    A thread that still compiles kernels when the interpreter ends crashes in LLVM: then there is no such end. Nothing
+    is left to be done by then: files are closed, and temporary ones are gone.
+    """
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        with suppress(OSError, ValueError):
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()
