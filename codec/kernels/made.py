@@ -1,7 +1,7 @@
 """Read made spans: how their bytes are made, and where their parts lie (FORMAT.md, section 4a).
 
 The fields and bounds are those of codec.stages.transforms, which says what is wrong with a record where this only says
-that something is. A ramp, and an offset on elements of more than two bytes, are for the careful way.
+that something is. A ramp, and an offset whose part has elements of more than two bytes, are for the careful way.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A kernel that calls another by address is compiled without it: each is compiled once, and numba's cache, which is keyed
 on the file of the function alone, cannot hold an old copy of the other.
+(Of constants, and of what is inlined, it can: where sources change under a cache that is kept, as by a checkout in an
+editable install, remove codec/kernels/__pycache__.)
 """
 
 from __future__ import annotations
