@@ -88,7 +88,7 @@ class SpanDecoder:
         elements = (out.size - tail) // lay.width
         body = view(c.data)
         drops = self._drops(c, body, -(-elements // lay.tile)) if lay.drops else _NONE
-        escapes = self._escapes(c, elements) if lay.escapes else (0, 0, 0)
+        escapes = self._escapes(c, elements) if lay.escapes else _NONE
         self._planes(c, body, elements, drops, out[: out.size - tail] if tail else out, escapes)
         if tail:
             out[out.size - tail :] = np.frombuffer(c.take(tail), np.uint8)
@@ -136,13 +136,19 @@ class SpanDecoder:
             raise c.bad(f"a tile drops {int(drops.max())} planes of {len(self.layout.planes)}")
         return drops
 
-    def _escapes(self, c: Cursor, elements: int) -> tuple[int, int, int]:
-        """(how many, where their positions lie in the body, where their values)."""
-        count = c.u32()
-        if count > elements:
-            raise c.bad(f"{count} escapes among {elements} elements")
-        self.passed(len(self.layout.planes) - 1, 6 * count)
-        return count, c.skip(4 * count), c.skip(2 * count)
+    def _escapes(self, c: Cursor, elements: int) -> Bytes:
+        """Positions (u32) and then values (u16) of a chunk's escapes."""
+        count, before, at = c.varint(min(elements, c.end - c.at)), c.at, -1
+        positions, values = np.empty(count, "<u4"), np.empty(count, "<u2")
+        for k in range(count):
+            at += 1 + c.varint(elements)
+            if at >= elements:
+                raise c.bad("an escape lies outside the chunk")
+            positions[k] = at
+        for k in range(count):
+            values[k] = c.varint(65535)
+        self.passed(len(self.layout.planes) - 1, c.at - before)
+        return np.concatenate([positions.view(np.uint8), values.view(np.uint8)])
 
     @staticmethod
     def _empty(c: Cursor, size: int, stage: int) -> None:
@@ -150,9 +156,7 @@ class SpanDecoder:
         if size == 0 and (stage != plain.CONSTANT or c.at >= c.end or c.data[c.at] != 0):
             raise c.bad("a plane without bytes is not coded as constant 0")
 
-    def _planes(
-        self, c: Cursor, body: Bytes, elements: int, drops: Bytes, out: Bytes, escapes: tuple[int, int, int]
-    ) -> None:
+    def _planes(self, c: Cursor, body: Bytes, elements: int, drops: Bytes, out: Bytes, escapes: Bytes) -> None:
         lay = self.layout
         planes = lay.planes
         direct = lay.width == 1 and len(planes) == 1 and planes[0].width == 8 and lay.fold is None
@@ -165,7 +169,7 @@ class SpanDecoder:
                 for k, p in enumerate(planes)
             ]
         scratch = out if direct else working("decoded", sum(g.size for g in shapes) + 16)
-        places, used = self._places.copy(), 0
+        places, used, lent = self._places.copy(), 0, _NONE
         for k, (p, g) in enumerate(zip(planes, shapes, strict=True)):
             stage = c.u8()
             if stage not in registry.PLANE_STAGES:
@@ -176,7 +180,17 @@ class SpanDecoder:
                 raise c.bad(f"plane {k} is coded by stage {stage} but has no tables for it")
             self._empty(c, g.size, stage)
             before = c.at
-            where = registry.DECODERS[stage](c, body, g, p.tables, scratch[used : used + g.size])
+            target = scratch[used : used + g.size]
+            if lent.size and stage not in registry.CARRIERS:
+                raise c.bad(f"plane {k - 1} lends bytes to plane {k}, which is coded by stage {stage}")
+            if stage in plain.LENT_STAGES:
+                if k != len(planes) - 2:
+                    raise c.bad(f"plane {k} lends bytes, but is not the one before the last")
+                where, lent = -1, plain.decode_lent(c, stage, target)
+            elif lent.size:
+                where = registry.CARRIERS[stage](c, body, g, p.tables, target, lent)
+            else:
+                where = registry.DECODERS[stage](c, body, g, p.tables, target)
             self.passed(k, c.at - before)
             places[plane_kernel.CURSOR, k] = where if where >= 0 else used
             places[plane_kernel.INSIDE, k] = where >= 0
@@ -188,17 +202,17 @@ class SpanDecoder:
         kind = UINT[lay.width]
         aligned = out.ctypes.data % lay.width == 0
         target = out.view(kind) if aligned else np.empty(elements, kind)
-        count, at, values = escapes
+        count = escapes.size // 6
         scratch = read_only(scratch)
-        if count and plane_kernel.check_escapes(elements, self._ints, drops, places, body, scratch, at, count) < 0:
-            raise c.bad("escapes are out of order, outside the chunk, or where the last plane is missing or not 0")
+        if count and plane_kernel.check_escapes(elements, self._ints, drops, places, body, scratch, escapes, count) < 0:
+            raise c.bad("an escape is where the last plane is missing or not 0")
         if self._kernels.merge(target, self._ints, drops, places, body, scratch, _ZEROS) < 0:
             raise c.bad("bits that no element uses are not 0")
         if count:
             shift = planes[-1].shift
             kernel = plane_kernel.put_escapes
-            if kernel(target, self._ints, drops, shift, len(planes), body, at, values, count) < 0:
-                raise c.bad("escapes are zero, out of order, outside the chunk, or in a tile without the last plane")
+            if kernel(target, self._ints, drops, shift, len(planes), escapes, count) < 0:
+                raise c.bad("an escape is zero, or in a tile without the last plane")
         if not aligned:
             out[:] = target.view(np.uint8)
 

@@ -245,7 +245,8 @@ class _Coder:
                 return False
             pieces, starts = found.data, np.array(found.starts, np.int64)
             if lay.escapes:
-                self.put(found.at.size.to_bytes(4, "little") + found.at.tobytes() + found.values.tobytes())
+                gaps = np.diff(found.at.astype(np.int64), prepend=-1) - 1
+                self.put(b"".join(map(varint, (gaps.size, *gaps.tolist(), *found.values.tolist()))))
         self._planes(elements, drops, pieces, starts)
         if stop > behind:
             self.put(self.source[behind:stop].data)
@@ -270,8 +271,15 @@ class _Coder:
                 begin = int(numbers[kernel.BEGIN])
                 way, piece = self.plan.planes[p], pieces[starts[p] : starts[p + 1]]
                 raw = self.table[p, kernel.RAW] * (report[p, 0] == self.table[p, kernel.STAGE])
-                stage, packed = self._other(p, piece, way, int(report[p, 1] + raw))
+                carried = int(numbers[kernel.CARRIED])
+                stage, packed = self._other(p, piece, way, int(report[p, 1] + raw) - carried)
                 if packed is not None:
+                    if carried:  # the plane before takes back what it lent
+                        self.bytes[begin - 1 - int(report[p - 1, 1])] = report[p - 1, 0] = plain.STORED
+                        self.at = begin
+                        self.put(pieces[starts[p] - carried : starts[p]].data)
+                        report[p - 1, 1] += carried
+                        begin = self.at
                     self.bytes[begin] = stage
                     self.at = begin + 1
                     self.put(packed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import column_vectors
 import copy_vectors
+import lent_vectors
 import made_vectors
 import naive_writer as w
 from naive_writer import bits_to_bytes, low_first, varint
@@ -281,7 +282,7 @@ def spans() -> Iterator[Invalid]:
         "09 03 08 08 02 cc 00 ce 00",
         "01 00 01 00",
     )
-    yield wrong("escapes-no-planes", "escapes without planes", Z8, "40 08 08 00", "00000000")
+    yield wrong("escapes-no-planes", "escapes without planes", Z8, "40 08 08 00", "00")
     yield wrong("constant-cut", "the record ends within the constant", Z8, "13 0102", "")
     yield wrong("tile-0", "a tile of 0", A8, "00 00 08 01 c0 00")
     yield wrong(
@@ -334,7 +335,8 @@ AB = low_first(97, 8) + low_first(1, 8)
 RANS = f"{AB} {low_first(1, 8)} 0000 {'1' * 21}0"
 HUFFMAN = f"{AB} {'1' * 8}0 0"
 WORD = b"abbabba"
-RANS_PAYLOAD, HUFFMAN_PAYLOAD = "00 00b08100", "00000001 36"
+RANS_PAYLOAD = "00" + w.written_states([0x81B000]).hex()
+HUFFMAN_PAYLOAD = "00000001 36"
 
 
 def coded(stage: int, tables: str, payload: str | bytes, data: bytes = WORD, count: int = 1, tile: int = 8) -> bytes:
@@ -387,8 +389,7 @@ def payloads() -> Iterator[Invalid]:
     data = (b"abbabaaabbbabaababba" * 8)[:150]
     tiles = [data[k : k + 50] for k in range(0, 150, 50)]
     sound = w.rans(tiles, [table], [0, 0, 0])
-    count, states = sound[0], sound[1:5]
-    words = sound[5:]
+    count, states, words = sound[0], sound[1 : -2 * sound[0]], sound[-2 * sound[0] :]
     for name, payload, what in (
         ("words-beyond", bytes((count + 9,)) + states + words, "more words than the record has"),
         ("words-huge", varint(2**63) + states + words, "2^63 words"),
@@ -396,14 +397,18 @@ def payloads() -> Iterator[Invalid]:
         ("word-missing", bytes((count - 1,)) + states + words[:-2], "the last word is missing"),
         ("word-too-many", bytes((count + 1,)) + states + words + b"\0\0", "a word is left over"),
         ("byte-behind", sound + b"\0", "a byte behind the stream"),
-        ("states-cut", b"\0" + states[:3], "the record ends within the states"),
+        ("states-cut", b"\0" + states[:2], "the record ends within the states"),
     ):
         yield Invalid(f"rans-{name}", f"rANS: {what}", coded(2, RANS, payload, data, tile=50))
-    yield Invalid("rans-state-low", "rANS: a state begins below 65,536", coded(2, RANS, "00 ffff0000"))
+    yield Invalid(
+        "rans-states-padding",
+        "rANS: the bits behind the states are not 0",
+        coded(2, RANS, RANS_PAYLOAD[:-2] + f"{int(RANS_PAYLOAD[-2:], 16) | 128:02x}"),
+    )
     yield Invalid(
         "rans-state-end",
         "rANS: the bytes are right, but the state does not end as 65,536",
-        coded(2, RANS, "00 00b08900"),
+        coded(2, RANS, b"\0" + w.written_states([0x89B000])),
     )
     yield Invalid(
         "rans-other-bytes",
@@ -414,7 +419,9 @@ def payloads() -> Iterator[Invalid]:
     yield Invalid(
         "rans-lanes",
         "rANS: one state where 4 lanes are due",
-        coded(2, RANS, lanes[:2] + lanes[2:6] + lanes[18:], data * 20, tile=50),
+        coded(
+            2, RANS, lanes[:2] + states + lanes[len(lanes) - 2 * (lanes[0] & 127 | lanes[1] << 7) :], data * 20, tile=50
+        ),
     )
     long = b"a" * 131_072
     one_of = w.rans([long[:16_384]] * 8, [{97: 4095, 98: 1}], [0] * 8)
@@ -595,31 +602,32 @@ def chunks() -> Iterator[Invalid]:
     yield wrong("tail-long", "a byte behind the tail", b"ababa", PAIRS, "01 61 01 62 61 61")
     yield wrong("tail-hash", "the hash covers the tail, too", b"ababa", PAIRS, "01 61 01 62 62")
 
-    escape = "{} 000000 {} 000000 {}"
+    escape = "{} {} {}"
     pair = b"a\0a\1"
     yield wrong(
-        "escape-0", "an escape with value 0", b"a\0a\0", ESCAPED, escape.format("01", "01", "0000") + "01 61 01 00"
+        "escape-0", "an escape with value 0", b"a\0a\0", ESCAPED, escape.format("01", "01", "00") + "01 61 01 00"
     )
     yield wrong(
         "escape-beyond",
         "an escape behind the last element",
         pair,
         ESCAPED,
-        escape.format("01", "02", "0100") + "01 61 01 00",
+        escape.format("01", "02", "01") + "01 61 01 00",
     )
-    yield wrong("escape-far", "an escape at 2^32 - 1", pair, ESCAPED, "01000000 ffffffff 0100 01 61 01 00")
-    two = "02000000 {}000000 {}000000 0100 0100 01 61 01 00"
-    yield wrong("escape-twice", "the same element twice", pair, ESCAPED, two.format("01", "01"))
-    yield wrong("escape-order", "escapes out of order", b"a\1a\1", ESCAPED, two.format("01", "00"))
-    yield wrong("escape-count", "three escapes of two elements", pair, ESCAPED, "03000000" + "00" * 18 + "01 61 01 00")
-    yield wrong("escape-count-huge", "2^32 - 1 escapes", pair, ESCAPED, "ffffffff 01 61 01 00")
-    yield wrong("escape-cut", "the record ends within the escapes", pair, ESCAPED, "02000000 00000000 01")
+    yield wrong("escape-far", "an escape at 2^32 - 1", pair, ESCAPED, "01 ffffffff0f 01 01 61 01 00")
+    yield wrong("escape-farther", "an escape at 2^64 - 1", pair, ESCAPED, "01 ffffffffffffffffff01 01 01 61 01 00")
+    yield wrong("escape-second", "the second beyond the chunk", pair, ESCAPED, "02 00 01 01 01 01 61 01 00")
+    yield wrong("escape-long", "a place with a needless byte", pair, ESCAPED, "01 8100 01 01 61 01 00")
+    yield wrong("escape-large", "an escape of 65,536", pair, ESCAPED, "01 01 808004 01 61 01 00")
+    yield wrong("escape-count", "three escapes of two elements", pair, ESCAPED, "03 000000 010101 01 61 01 00")
+    yield wrong("escape-count-huge", "2^32 - 1 escapes", pair, ESCAPED, "ffffffff0f 01 61 01 00")
+    yield wrong("escape-cut", "the record ends within the escapes", pair, ESCAPED, "02 00 00 01")
     yield wrong(
         "escape-dropped",
         "an escape in a tile that drops all planes",
         b"\0\1",
         BOTH,
-        "01 02" + escape.format("01", "00", "0100") + "01 00 01 00",
+        "01 02" + escape.format("01", "00", "01") + "01 00 01 00",
     )
     yield wrong("drops-3", "three planes dropped of two", bytes(6), DROPS, "01 03 01 00 01 00")
     yield wrong("drops-255", "255, stored", bytes(6), DROPS, "00 ff 01 00 01 00")
@@ -661,7 +669,7 @@ def chunks() -> Iterator[Invalid]:
             "an escape where the last plane is not 0",
             b"a\1a\1",
             ESCAPED,
-            escape.format("01", "01", "0100") + "01 61 01 01",
+            escape.format("01", "01", "01") + "01 61 01 01",
             b"",
         ),
         ("no-elements-stage-0", "a plane of no elements has stage 0", b"a", PAIRS, "00 01 00", b"a"),
@@ -910,7 +918,7 @@ def made_spans() -> Iterator[Invalid]:
 
 
 def columns() -> Iterator[Invalid]:
-    for found in column_vectors.invalid():
+    for found in (*column_vectors.invalid(), *lent_vectors.invalid()):
         yield Invalid(*found)
 
 

@@ -70,6 +70,8 @@ def high_first(value: int, count: int) -> str:
 
 Table = dict[int, int]  # symbol -> frequency (rANS), length of its code (Huffman)
 
+LENT = (18, 20, 21, 22, 23)  # stages of planes that lend bytes to states: stages/18_lent.md
+
 
 def difference(step: int) -> str:
     return "1" * (2 * step - 1 if step > 0 else -2 * step) + "0"
@@ -163,16 +165,15 @@ def written_columns(columns: Sequence[int], low: int = 0) -> bytes:
 
 def rans(
     tiles: Sequence[bytes], tables: Sequence[Table], choice: Sequence[int], many: int = 64,
-    columns: Sequence[int] | None = None, low: int = 0,
+    columns: Sequence[int] | None = None, low: int = 0, carried: bytes = b"",
 ) -> bytes:  # fmt: skip
     """``many``: the lanes of a plane that may have 64 or 128. With the numbers of ``columns`` it is stage 7, and
-    ``choice`` has those of the rows, written with ``low`` low bits.
+    ``choice`` has those of the rows, written with ``low`` low bits. The states carry ``carried``, as far as it goes.
     """
     n = sum(map(len, tiles))
-    lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
-    lanes = min(lanes, 32) if columns is not None else many if n >= 131_072 else lanes
+    lanes = lanes_of(n, many, columns is not None)
     starts = [{s: sum(table.get(r, 0) for r in range(s)) for s in table} for table in tables]
-    states, words = [65_536] * lanes, []
+    states, words = [65_536 + int.from_bytes(carried[2 * k : 2 * k + 2], "little") for k in range(lanes)], []
     begins = [sum(map(len, tiles[:t])) for t in range(len(tiles))]
     for tile, begin, row in reversed([*zip(tiles, begins, choice, strict=True)]):
         for i in reversed(range(len(tile))):
@@ -190,11 +191,21 @@ def rans(
         out += written_choice(choice, len(tables))
     elif len(tables) > 1:
         out += written_numbers(choice, low)
-    return (
-        out
-        + b"".join(x.to_bytes(4, "little") for x in states)
-        + b"".join(w.to_bytes(2, "little") for w in reversed(words))
-    )
+    return out + written_states(states) + b"".join(w.to_bytes(2, "little") for w in reversed(words))
+
+
+def lanes_of(n: int, many: int = 64, by_columns: bool = False) -> int:
+    """The lanes of a plane of n bytes."""
+    lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
+    return min(lanes, 32) if by_columns else many if n >= 131_072 else lanes
+
+
+def written_states(states: Sequence[int]) -> bytes:
+    bits = ""
+    for x in states:
+        top = x.bit_length() - 1
+        bits += low_first(top - 16, 4) + low_first(x - (1 << top), top)
+    return bits_to_bytes(bits)
 
 
 def codes_of(table: Table) -> dict[int, str]:
@@ -372,9 +383,10 @@ def plane_tiles(span: Span, chunk: Chunk, p: int) -> list[bytes]:
 
 
 def staged(
-    stage: int | bytes, tiles: list[bytes], plane: Plane | None = None, choice: list[int] | None = None
-) -> bytes:
-    """A stage and its payload."""
+    stage: int | bytes, tiles: list[bytes], plane: Plane | None = None, choice: list[int] | None = None,
+    carried: bytes = b"",
+) -> bytes:  # fmt: skip
+    """A stage and its payload; ``carried``: what its states carry."""
     data = b"".join(tiles)
     if isinstance(stage, bytes):
         return stage
@@ -392,8 +404,12 @@ def staged(
         tables = plane.known()
         choice = choice or [k % len(tables) for k in range(len(tiles))]
         if stage == 7:
-            return b"\7" + rans(tiles, tables, choice, columns=plane.columns, low=plane.low)
-        return bytes((stage,)) + (rans if stage == 2 else huffman)(tiles, tables, choice)
+            return b"\7" + rans(tiles, tables, choice, columns=plane.columns, low=plane.low, carried=carried)
+        if stage == 3:
+            return b"\3" + huffman(tiles, tables, choice)
+        return b"\2" + rans(tiles, tables, choice, many=128 if len(carried) == 256 else 64, carried=carried)
+    if stage in LENT:
+        return bytes((stage,)) + data[: len(data) - (2 << stage - 16)]
     return bytes((stage,)) + data
 
 
@@ -420,11 +436,15 @@ def chunk_body(span: Span, chunk: Chunk) -> bytes:
     if span.drops:
         out += staged(chunk.drops_stage, [bytes(chunk.drops)])
     if span.escapes:
-        out += len(chunk.escapes).to_bytes(4, "little")
-        out += b"".join(i.to_bytes(4, "little") for i in chunk.escapes)
-        out += b"".join(e.to_bytes(2, "little") for e in chunk.escapes.values())
+        places = list(chunk.escapes)
+        gaps = (i - before - 1 for before, i in zip([-1, *places], places, strict=False))
+        out += b"".join(map(varint, (len(places), *gaps, *chunk.escapes.values())))
+    carried = b""
     for p, plane in enumerate(span.planes):
-        out += staged(chunk.stages[p], plane_tiles(span, chunk, p), plane, chunk.choice.get(p))
+        stage, tiles = chunk.stages[p], plane_tiles(span, chunk, p)
+        out += staged(stage, tiles, plane, chunk.choice.get(p), carried)
+        lent = 2 << stage - 16 if stage in LENT else 0
+        carried = b"".join(tiles)[-lent:] if lent else b""
     return out + chunk.tail
 
 

@@ -182,6 +182,7 @@ def read_header(file: Cursor) -> bool:
 # ---- 3. Records -------------------------------------------------------------------------------------------------
 
 SPAN, CHUNK, INDEX = 1, 2, 3
+LENT = (18, 20, 21, 22, 23)  # stages of planes that lend bytes to states
 MAX_BODY = {SPAN: 655_360, CHUNK: 655_360, INDEX: 2**28}
 
 
@@ -595,20 +596,39 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
 
     escapes: dict[int, int] = {}
     if span.escapes:
-        listed = body.integer(4)
+        listed = body.varint()
         check(listed <= count, f"{listed} escapes in {count} elements")
-        positions = [body.integer(4) for _ in range(listed)]
-        escapes = {position: body.integer(2) for position in positions}
-        check(all(a < b for a, b in pairwise([*positions, count])), "escapes are out of order or beyond the chunk")
-        check(0 not in escapes.values(), "an escape with value 0")
+        positions, next_one = [], 0
+        for _ in range(listed):
+            positions.append(next_one + body.varint())
+            check(positions[-1] < count, "an escape beyond the chunk")
+            next_one = positions[-1] + 1
+        escapes = {position: body.varint() for position in positions}
+        check(all(1 <= value < 2**16 for value in escapes.values()), "an escape with value 0, or too large")
         check(all(drops[i // span.tile] < len(span.planes) for i in escapes), "an escape in a tile without planes")
 
+    planes: list[bytes] = []
+    lent = 0  # bytes that the plane before the last lends to states: stages/18_lent.md
+    for p, plane in enumerate(span.planes):
+        sizes, carried = [size_of_tile(tiles[t], plane.bits) for t in range(len(tiles)) if drops[t] <= p], bytearray()
+        if body.left() and body.data[body.at] in LENT:
+            check(p == len(span.planes) - 2, "a plane lends bytes, but is not the one before the last")
+            lent = 2 << (body.integer(1) - 16)
+            check(sum(sizes) >= lent, "a plane lends more bytes than it has")
+            planes.append(body.take(sum(sizes) - lent))
+            continue
+        planes.append(read_stage(body, (0, 1, 2, 3, 4, 6, 7, 8), sizes, plane, carried))
+        if lent:
+            check(len(carried) == lent, "a plane lends bytes to other lanes than the last has")
+            planes[-2] += carried
+        else:
+            check(not any(carried), "a state does not end as 65,536")
     elements = [0] * count  # the y of section 5
     for p, plane in enumerate(span.planes):
         last = p == len(span.planes) - 1
         here = [t for t in range(len(tiles)) if drops[t] <= p]
         sizes = [size_of_tile(tiles[t], plane.bits) for t in here]
-        data = Cursor(read_stage(body, (0, 1, 2, 3, 4, 6, 7, 8), sizes, plane))
+        data = Cursor(planes[p])
         for t, size in zip(here, sizes, strict=True):
             for i, v in enumerate(unpack(data.take(size), tiles[t], plane.bits), t * span.tile):
                 check(not (last and v and i in escapes), "an escape whose v in the last plane is not 0")
@@ -632,8 +652,10 @@ def read_chunk(body: Cursor, span: Span, number: int) -> bytes:
     return bytes(decoded)
 
 
-def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None = None) -> bytes:
-    """Decode tiles of these sizes in bytes, one behind the other."""
+def read_stage(
+    body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None = None, carried: bytearray | None = None
+) -> bytes:
+    """Decode tiles of these sizes in bytes, one behind the other. ``carried`` gets what rANS states carry."""
     stage = known(body.integer(1), allowed, "stage")
     total = sum(sizes)
     if total == 0:
@@ -660,7 +682,10 @@ def read_stage(body: Cursor, allowed: Any, sizes: list[int], plane: Plane | None
     check(plane.stage == stage, f"stage {stage} without tables for it")
     if stage == 3:
         return huffman(body, sizes, plane.tables)
-    return rans(body, sizes, plane.tables, plane.columns if stage == 7 else None)
+    data, held = rans(body, sizes, plane.tables, plane.columns if stage == 7 else None)
+    if carried is not None:
+        carried += held
+    return data
 
 
 # ---- stages/2_rans.md -------------------------------------------------------------------------------------------
@@ -712,8 +737,8 @@ def read_choice(payload: Cursor, tiles: int, tables: int) -> list[int]:
     return choice
 
 
-def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int] | None) -> bytes:
-    """Stage 2, and with ``columns`` stage 7."""
+def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int] | None) -> tuple[bytes, bytes]:
+    """Stage 2, and with ``columns`` stage 7: what is decoded, and what the states carry."""
     words = payload.varint()
     n = sum(sizes)
     lanes = 64 if n >= 65_536 else 16 if n >= 16_384 else 4 if n >= 2_048 else 1
@@ -726,8 +751,11 @@ def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int
         choice = read_choice(payload, len(sizes), len(tables))
     else:
         choice = read_numbers(payload, len(sizes)) if len(tables) > 1 else [64] * len(sizes)
-    states = [payload.integer(4) for _ in range(lanes)]
-    check(min(states) >= 65_536, "a state begins below 65,536")
+    bits, states = Bits(payload), []
+    for _ in range(lanes):
+        top = 16 + bits.low_first(4)
+        states.append(1 << top | bits.low_first(top))
+    bits.pad()
     stream = Cursor(payload.take(2 * words))
     out = bytearray()
     for size, number in zip(sizes, choice, strict=True):
@@ -745,8 +773,8 @@ def rans(payload: Cursor, sizes: list[int], tables: list[Any], columns: list[int
                 x = x * 65_536 + stream.integer(2)
             states[i % lanes] = x
     stream.end()
-    check(set(states) == {65_536}, "a state does not end as 65,536")
-    return bytes(out)
+    check(all(65_536 <= x < 131_072 for x in states), "a state does not end as 65,536, or with 16 bits that it carries")
+    return bytes(out), b"".join((x - 65_536).to_bytes(2, "little") for x in states)
 
 
 # ---- stages/3_huffman.md ----------------------------------------------------------------------------------------

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, low bits first, the high bit set on all but the last."""
+    return bytes((value,)) if value < 128 else bytes((value & 127 | 128,)) + varint(value >> 7)
 
 
 def starts_of(freq: Sequence[int]) -> list[int]:
@@ -20,17 +25,17 @@ def tiles_of(n: int, tile: int) -> list[range]:
 
 def rans_encode(
     data: Sequence[int], tile: int, choice: Sequence[int], freqs: Sequence[Sequence[int]], lanes: int,
-    each: bool = False,
+    each: bool = False, carried: bytes = b"",
 ) -> tuple[list[int], list[int]]:  # fmt: skip
     """States for the decoder to start with, and words in the order it reads them.
 
-    ``choice``: the table of each tile, or of ``each`` element.
+    ``choice``: the table of each tile, or of ``each`` element. ``carried``: 2 bytes for each state, or none.
     """
     tiles = tiles_of(len(data), tile)
     of = choice if each else [c for r, c in zip(tiles, choice, strict=True) for _ in r]
     order = [(i, j % lanes, of[i]) for r in tiles for j, i in enumerate(r)]
     starts = [starts_of(f) for f in freqs]
-    states, words = [65536] * lanes, []
+    states, words = [65536 + int.from_bytes(carried[2 * k : 2 * k + 2], "little") for k in range(lanes)], []
     for i, lane, c in reversed(order):
         s, x = data[i], states[lane]
         f = freqs[c][s]
@@ -39,6 +44,22 @@ def rans_encode(
             x //= 65536
         states[lane] = (x // f) * 4096 + x % f + starts[c][s]
     return states, words[::-1]
+
+
+def write_states(states: Iterable[int]) -> bytes:
+    """States as stage 2 spells them: 4 bits for the length of each above 17, and the bits below its leading one."""
+    bits = ""
+    for x in map(int, states):
+        low = format(x, "b")[1:]
+        bits += format(len(low) - 16, "04b")[::-1] + low[::-1]
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[k : k + 8][::-1], 2) for k in range(0, len(bits), 8))
+
+
+def write_escapes(places: Sequence[int], values: Sequence[int]) -> bytes:
+    """The escapes of a chunk; places that do not ascend are written as gaps of 64 bits."""
+    gaps = [(int(b) - int(a) - 1) % (1 << 64) for a, b in zip([-1, *places], places, strict=False)]
+    return b"".join(map(varint, [len(places), *gaps, *map(int, values)]))
 
 
 def rans_decode(

@@ -16,8 +16,9 @@ from codec.encode import encode_span
 from codec.errors import CodecError
 from codec.limits import CHUNK_BYTES_MAX
 from codec.planner.levels import level_of
+from codec.stages import columns as columns_stage
 from codec.stages import layout as layouts
-from codec.stages import plain
+from codec.stages import plain, rans
 from codec.stages.columns import COLUMNS
 from codec.stages.columns import fit_tables as fit_columns
 from codec.stages.layout import Layout, Plane
@@ -133,7 +134,8 @@ def written(seed: int) -> Span:
     """
     rng = np.random.default_rng(seed)
     width = int(rng.choice([1, 2, 4, 8]))
-    elements, tail = int(rng.choice([rng.integers(0, 12), rng.integers(0, 500)])), int(rng.integers(width))
+    many = rng.choice([rng.integers(0, 12), rng.integers(0, 500), rng.integers(2048, 2200)], p=[0.4, 0.4, 0.2])
+    elements, tail = int(many), int(rng.integers(width))
     elements = elements if elements or tail else 1
     tile = int(rng.integers(min(8, max(1, elements)), 100))
     tiles = [min(tile, elements - a) for a in range(0, elements, tile)]
@@ -160,7 +162,7 @@ def written(seed: int) -> Span:
     where = where[drops[where // tile] < len(places)] if escaping else where[:0]  # the others have no last plane
     if escaping:
         values = rng.integers(1, 1 << 16, where.size).astype("<u2")
-        parts += [where.size.to_bytes(4, "little"), where.astype("<u4").tobytes(), values.tobytes()]
+        parts.append(naive.write_escapes(where.tolist(), values.tolist()))
     for k, (shift, bits) in enumerate(places):
         x = rng.choice(rng.integers(0, 1 << bits, int(rng.choice([1, 2, 5, 60]))), elements)
         if k == len(places) - 1:
@@ -183,6 +185,12 @@ def written(seed: int) -> Span:
         if payload is None:
             stage = int(data.size == 0 or (stage == 1 and data.min() == data.max()))
             payload = (data[:1].tobytes() or b"\0") if stage else data.tobytes()
+        lanes = {2: rans.lanes_for, COLUMNS: columns_stage.lanes_for}.get(stage, lambda _: 0)(data.size)
+        if k and k == len(places) - 1 and lanes >= 4 and parts[-1][0] == 0 and len(parts[-1]) > 2 * lanes:
+            carried = parts[-1][-2 * lanes :]  # lent by the plane before
+            parts[-1] = bytes((15 + lanes.bit_length(),)) + parts[-1][1 : -2 * lanes]
+            payload = PAYLOAD[stage](data, -(-tile * bits // 8), choice, tables, carried)
+            assert payload is not None
         parts.append(bytes((stage,)) + payload)
         planes.append(Plane(shift, bits, tables))
     fold = int(rng.integers(8 * width)) if rng.integers(2) else None
@@ -241,8 +249,8 @@ def with_escapes(draw: st.DrawFn, span: Span) -> Span:
     places = sorted(set(places)) if draw(st.booleans()) else places
     values = [draw(st.sampled_from([1, 7, 256, 65535, 65535, 0])) for _ in places]
     count = max(0, len(places) + draw(st.sampled_from([0, 0, 0, 0, 1, -1, 2**31])))
-    parts = [count.to_bytes(4, "little"), np.array(places, "<u4").tobytes(), np.array(values, "<u2").tobytes()]
-    return replace(span, layout=replace(lay, escapes=True), chunk=span.chunk[:8] + b"".join(parts) + span.chunk[8:])
+    listed = varint(count) + naive.write_escapes(places, values)[len(varint(len(places))) :]
+    return replace(span, layout=replace(lay, escapes=True), chunk=span.chunk[:8] + listed + span.chunk[8:])
 
 
 def lying(draw: st.DrawFn, lay: Layout) -> Layout:

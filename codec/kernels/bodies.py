@@ -41,17 +41,34 @@ from codec.kernels.heads import (
 )
 from codec.kernels.made import whole
 from codec.kernels.native import call, move
-from codec.kernels.payloads import JOB, MOST_TILES, OPEN, PLACES, SUMS, by_columns, ended, huffman, pair, rans
+from codec.kernels.payloads import (
+    JOB,
+    LENT,
+    MOST_TILES,
+    OPEN,
+    PLACES,
+    STATES,
+    SUMS,
+    by_columns,
+    ended,
+    huffman,
+    pair,
+    rans,
+)
 from codec.kernels.tables import INNER
 
 #: Of a chunk that is open: where its output begins and ends, its hash, the merge's address (0: none), elements, tiles
-#: that drops are known of, bytes of planes in the scratch, escapes and where they lie, where the body's tail begins and
-#: its end; the layout whose merge is missing; the job, and which side's room its output is in, -1 for none (both are
-#: the caller's).
+#: that drops are known of, bytes in the scratch, escapes (listed at its front), where the body's tail begins and its
+#: end; the layout whose merge is missing; the job, and which side's room its output is in, -1 for none (both are the
+#: caller's); how many bytes the plane before the last lends to states, all that it has, where there is room for them in
+#: the scratch, where those end that are in the body.
 (
-    _BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _POSITIONS, _VALUES, _TAIL, _LAST,
-    WANTED, OWNER, SIDE,
-) = range(15)  # fmt: skip
+    _BEGIN, _STOP, _HASH, _MERGE, _ELEMENTS, _DROPPED, _USED, _ESCAPED, _TAIL, _LAST, WANTED, OWNER, SIDE, _LENT,
+    _LENDER, _ROOM, _LENT_END,
+) = range(17)  # fmt: skip
+assert OPEN + _LENT == LENT
+#: Stages of a plane that lends bytes to 4, 16, 32, 64 or 128 states (stages/18_lent.md): 16 and the logarithm of that.
+_LENT_LEAST, _LENT_MOST = 18, 23
 #: So few elements are not worth a second for compiling the merge of a layout: the one for any layout will do.
 PLAIN: Final = 1 << 12
 #: The "layout" that is missing where it is the decoder of stage 7; other numbers below 0 are transforms.
@@ -114,6 +131,25 @@ def _frame(at, size, need, room, used, asked, told, given, why):  # type: ignore
 
 
 @njit(**INNER)
+def _read_escapes(data, at, end, elements, count, out):  # type: ignore[no-untyped-def]
+    """Read a chunk's escapes to out: count positions (u32), then count values (u16). The position behind, or -1."""
+    place = np.int64(-1)
+    for k in range(count):
+        gap, at = varint(data, at, end, elements)
+        place += gap + 1
+        if at < 0 or place >= elements:
+            return -1
+        for j in range(4):
+            out[4 * k + j] = place >> (8 * j) & 255
+    for k in range(count):
+        value, at = varint(data, at, end, 65535)
+        if at < 0 or value == 0:
+            return -1
+        out[4 * count + 2 * k], out[4 * count + 2 * k + 1] = value & 255, value >> 8
+    return at
+
+
+@njit(**INNER)
 def open_body(  # type: ignore[no-untyped-def]
     data, at, end, state, tables, spelled, out, begin, stop, last, scratch, small, numbers, known, skim, asked, told,
     given, why,
@@ -126,7 +162,7 @@ def open_body(  # type: ignore[no-untyped-def]
     Planes of zstd are copied from ``given``, if ``told`` has them. If not, rows of ``asked`` from why[0] on are filled,
     and the rest of the body is only passed over; with ``skim`` all of it is.
     """
-    numbers[JOB + permute.LANES] = 0
+    numbers[JOB + permute.LANES], numbers[LENT] = 0, 0
     width, tile, planes, flags = state[WIDTH], state[TILE], state[PLANES], state[FLAGS]
     tail = state[LENGTH] % width if last else 0
     size = stop - begin - tail
@@ -134,7 +170,7 @@ def open_body(  # type: ignore[no-untyped-def]
     tiles = (elements + tile - 1) // tile
     if end - at < 8 or tiles > MOST_TILES or size % width:
         return DECLINED
-    was = numbers[OPEN : OPEN + 15]
+    was = numbers[OPEN : OPEN + 17]
     was[_BEGIN], was[_STOP], was[_HASH], was[_ELEMENTS], was[_LAST] = begin, stop, whole(data, at, 8), elements, end
     at += 8
     drops, choice = small[:0], small[MOST_TILES:]
@@ -161,16 +197,14 @@ def open_body(  # type: ignore[no-untyped-def]
         for t in range(tiles):
             if drops[t] > planes:
                 return DECLINED
-    escapes, positions, values = np.int64(0), np.int64(0), np.int64(0)
+    escapes = np.int64(0)
     if flags & ESCAPES:
-        if end - at < 4:
+        escapes, at = varint(data, at, end, elements)
+        if at < 0 or 6 * escapes > scratch.size:
             return DECLINED
-        for k in range(4):
-            escapes |= np.int64(data[at + k]) << (8 * k)
-        positions, values = at + 4, at + 4 + 4 * escapes
-        if escapes > elements or end - at < 4 + 6 * escapes:
+        at = _read_escapes(data, at, end, elements, escapes, scratch)
+        if at < 0:
             return DECLINED
-        at = values + 2 * escapes
     direct = width == 1 and planes == 1 and state[HEAD + BITS] == 8 and state[HEAD + SHIFT] == 0
     direct = direct and flags & (FOLDED | WINDOWED | CONSTANTS | DROPS | ESCAPES) == 0
     merge = np.int64(0)
@@ -184,7 +218,7 @@ def open_body(  # type: ignore[no-untyped-def]
             was[WANTED] = wanted
             return UNKNOWN
     flat = numbers[PLACES:]
-    used, room = np.int64(0), scratch
+    used, room = 6 * escapes, scratch
     if direct:
         room, used = out[:stop], begin
     for p in range(planes):
@@ -207,7 +241,19 @@ def open_body(  # type: ignore[no-untyped-def]
         at += 1
         if need == 0 and (stage != 1 or at >= end or data[at] != 0):
             return DECLINED
-        inside = stage == 0
+        lent = np.int64(0)
+        if _LENT_LEAST <= stage <= _LENT_MOST and stage != 19:
+            lent = np.int64(2) << (stage - 16)
+        if lent:
+            if p != planes - 2 or need < lent or need > room.size - used:
+                return DECLINED
+            numbers[LENT], numbers[OPEN + _LENDER], numbers[OPEN + _ROOM] = lent, need, used
+            numbers[OPEN + _LENT_END] = at + need - lent
+            used += need
+            need -= lent
+        if numbers[LENT] and p == planes - 1 and stage != 2 and stage != 7:
+            return DECLINED
+        inside = stage == 0 or lent > 0
         flat[p], flat[planes + p] = state[place + SHIFT], bits
         flat[2 * planes + p], flat[3 * planes + p] = at if inside else used, np.int64(inside)
         if inside:
@@ -266,14 +312,38 @@ def open_body(  # type: ignore[no-untyped-def]
     if end - at != tail:
         return DECLINED
     was[_MERGE], was[_DROPPED], was[_USED], was[_TAIL] = merge, drops.size, used, at
-    was[_ESCAPED], was[_POSITIONS], was[_VALUES] = escapes, positions, values
+    was[_ESCAPED] = escapes
     return ASKS if skim > 0 else DONE
+
+
+@njit(**INNER)
+def _take_back(data, scratch, state, numbers):  # type: ignore[no-untyped-def]
+    """Put the end of the plane before the last into the scratch, with what the states carry behind what is in the body.
+
+    Returns how many elements come before it: whole tiles, of which that plane is merged from the body (copying all of
+    it takes a twentieth of the time of a chunk of fp16); 0 with drops, by which tiles of it may be missing. The room
+    was found for all of the plane.
+    """
+    was, places, planes, lent = numbers[OPEN : OPEN + 17], numbers[PLACES:], state[PLANES], numbers[LENT]
+    states, at = numbers[STATES : STATES + 64].view(np.uint32), was[_ROOM]
+    lender = planes - 2
+    full = (state[TILE] * state[HEAD + FIELDS * lender + BITS] + 7) >> 3
+    tiles = np.int64(0) if was[_DROPPED] else (was[_LENDER] - lent) // full
+    begin = places[2 * planes + lender] + tiles * full
+    left = was[_LENT_END] - begin
+    move(scratch, at, data, begin, left)
+    for lane in range(lent >> 1):
+        scratch[at + left + 2 * lane] = states[lane] & np.uint32(255)
+        scratch[at + left + 2 * lane + 1] = states[lane] >> np.uint32(8) & np.uint32(255)
+    if tiles == 0:
+        places[2 * planes + lender], places[3 * planes + lender] = at, 0
+    return tiles * state[TILE]
 
 
 @njit(**INNER)
 def close_body(data, state, out, scratch, small, numbers, known, zeros, spare):  # type: ignore[no-untyped-def]
     """Merge the planes of a chunk that was opened, and compare its hash. Returns DONE, DECLINED or WRONG."""
-    was = numbers[OPEN : OPEN + 15]
+    was = numbers[OPEN : OPEN + 17]
     begin, stop, end, at = was[_BEGIN], was[_STOP], was[_LAST], was[_TAIL]
     if numbers[JOB + permute.LANES] and not ended(numbers):
         return DECLINED
@@ -285,11 +355,13 @@ def close_body(data, state, out, scratch, small, numbers, known, zeros, spare): 
         if aside:
             target = np.int64(spare.ctypes.data)
         ints, rows, dropped = numbers.ctypes.data, numbers[PLACES:].ctypes.data, small.ctypes.data
-        none, planes = zeros.ctypes.data, state[PLANES]
+        none, planes, first = zeros.ctypes.data, state[PLANES], np.int64(0)
+        if numbers[LENT]:
+            first = _take_back(data, scratch, state, numbers)
         found = call(
             was[_MERGE],
             (target, was[_ELEMENTS], ints, dropped, was[_DROPPED], rows, planes, source, end, work, was[_USED], none,
-             was[_ESCAPED], was[_POSITIONS], was[_VALUES]),
+             was[_ESCAPED], first, was[_ROOM]),
         )  # fmt: skip
         if found < 0:
             return DECLINED

@@ -15,7 +15,7 @@ from numba import carray, njit, types
 from codec.kernels import numbers as row_numbers
 from codec.kernels.native import address_of, call, move
 from codec.kernels.statistics import choose, tile_distances, tile_sums
-from codec.kernels.tables import INNER, pack_choice
+from codec.kernels.tables import INNER, length_of, pack_choice
 
 #: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
 #: the largest byte they code, the bytes they take in the span record if they are for this chunk alone; which weights
@@ -25,9 +25,12 @@ from codec.kernels.tables import INNER, pack_choice
 WIDTH, TABLES, STAGE, ROW, TOP, RAW, WEIGHTS, LIMITS_AT, LIMITS, LEAST, BESIDE_AT, BESIDE, ZSTD, COLUMNS = range(14)
 #: Limits of one plane, at most.
 LIMITS_MAX: Final = 80
+#: The number of the stage of a plane that lends bytes to so many states is this and the logarithm of their number.
+LENT: Final = 16
 
-#: Numbers that ``encode`` works with and leaves: where the last plane's stage byte is, and the byte behind its payload.
-BEGIN, END = 0, 1
+#: Numbers that ``encode`` works with and leaves: where the last plane's stage byte is, the byte behind its payload, and
+#: how many bytes of the plane before it its states carry.
+BEGIN, END, CARRIED = 0, 1, 2
 NUMBERS: Final = 80
 _SIZES, _STATES = 4, 8
 
@@ -53,6 +56,31 @@ def _varint_size(value):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
+def _excess(states):  # type: ignore[no-untyped-def]
+    """Bits that states have above 17, in all."""
+    bits = 0
+    for x in states:
+        bits += length_of(np.int64(x)) - 17
+    return bits
+
+
+@njit(**INNER)
+def put_states(states, out, at):  # type: ignore[no-untyped-def]
+    """Write states (uint32, each at least 65,536) as stages/2_rans.md spells them."""
+    held, bits = np.uint64(0), np.uint64(0)  # below 8 bits before each state
+    for x in states:
+        n = np.uint64(length_of(np.int64(x)) - 17)
+        below = np.uint64(x) ^ (np.uint64(65536) << n)
+        held |= (n | below << np.uint64(4)) << bits
+        bits += np.uint64(20) + n
+        while bits >= np.uint64(8):
+            out[at] = held & np.uint64(255)
+            held, bits, at = held >> np.uint64(8), bits - np.uint64(8), at + 1
+    if bits > np.uint64(0):
+        out[at] = held
+
+
+@njit(**INNER)
 def _same(piece):  # type: ignore[no-untyped-def]
     """Whether all bytes are equal."""
     first, n = piece[0], piece.size
@@ -68,8 +96,13 @@ def _same(piece):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, inline="always")
-def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
-    """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most."""
+def _coded(piece, lender, tile, tiles, plan, encoder, beside, choice, out, at, most, work, numbers, known):  # type: ignore[no-untyped-def]
+    """Write the payload with the plane's tables to out[at:]. The position behind it, or -1 if it is not below most.
+
+    ``lender``: bytes that are stored up to out[at - 1]. The states take its last ones, if it has as many, and then the
+    payload goes so many bytes before ``at``; numbers[CARRIED] says how many.
+    """
+    carried = np.int64(0)
     count, stage = plan[TABLES], plan[STAGE]
     bits = 0 if count < 2 else 1 if count == 2 else 2 if count <= 4 else 4
     packed, shape = (tiles * bits + 7) >> 3, np.int64(0)
@@ -87,6 +120,12 @@ def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, wor
             lanes = 128
         states = numbers[_STATES : _STATES + 64].view(np.uint32)
         states[:] = 65536
+        if lender.size >= 2 * lanes and lanes >= 4:
+            carried = 2 * lanes
+            taken = lender[lender.size - carried :]
+            for lane in range(lanes):
+                states[lane] = 65536 | np.int64(taken[2 * lane]) | np.int64(taken[2 * lane + 1]) << 8
+        numbers[CARRIED] = carried
         keep, room = states.ctypes.data, 2 * n + 16
         if stage == 2:
             found = call(known[0], (source, n, tile, rows, tiles, entries, lanes, keep, target, room, plan[TOP]))
@@ -99,9 +138,10 @@ def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, wor
         if found < 0:
             return -1
         words = (room - found) >> 1
-        if _varint_size(words) + written + packed + 4 * lanes + 2 * words >= most:
+        held = (20 * lanes + _excess(states[:lanes]) + 7) >> 3
+        if _varint_size(words) + written + packed + held + 2 * words >= most + carried:
             return -1
-        at = put_varint(out, at, words)
+        at = put_varint(out, at - carried, words)
         if written:
             out[at] = lanes
             at += 1
@@ -124,8 +164,8 @@ def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, wor
         pack_choice(choice[:tiles], bits, out[at : at + packed])
     at += packed
     if stage != 3:
-        move(out, at, states.view(np.uint8), 0, 4 * lanes)
-        at += 4 * lanes
+        put_states(states[:lanes], out, at)
+        at += held
         move(out, at, work, found, 2 * words)
         return at + 2 * words
     move(out, at, work, 0, total)
@@ -146,10 +186,12 @@ def encode(  # type: ignore[no-untyped-def]
     bytes for each plane; choice uint8 and sums int64 with room for each tile; work uint8[>= 2 * the largest plane +
     64]; numbers int64[NUMBERS]; report int64[n, 2] gets each plane's stage and the bytes of its payload; known int64:
     the addresses of the encoders of stages 2, 3 and 7.
+
+    If the last plane is coded by rANS and the one before is stored, that lends its last bytes (stages/18_lent.md).
     """
     for k in range(p, planes.shape[0]):
         plan, piece = planes[k], pieces[starts[k] : starts[k + 1]]
-        numbers[BEGIN] = at
+        numbers[BEGIN], numbers[CARRIED] = at, 0
         if piece.size == 0 or _same(piece):
             out[at], out[at + 1] = 1, piece[0] if piece.size else 0
             at += 2
@@ -175,11 +217,26 @@ def encode(  # type: ignore[no-untyped-def]
             for t in range(tiles if plan[LEAST] else 0):
                 choice[t] += plan[LEAST]
             most = piece.size - plan[RAW]
-            behind = _coded(piece, full, tiles, plan, encoder, beside, choice, out, at + 1, most, work, numbers, known)
+            lender = pieces[:0]
+            if k > 0 and k == planes.shape[0] - 1 and report[k - 1, 0] == 0:
+                lender = pieces[starts[k - 1] : starts[k]]
+            behind = _coded(
+                piece, lender, full, tiles, plan, encoder, beside, choice, out, at + 1, most, work, numbers, known
+            )
         if behind >= 0:
+            if numbers[CARRIED]:
+                lanes, stage = numbers[CARRIED] >> 1, np.int64(LENT)
+                while lanes > 1:
+                    lanes, stage = lanes >> 1, stage + 1
+                out[at - 1 - report[k - 1, 1]] = stage
+                report[k - 1, 0] = stage
+                report[k - 1, 1] -= numbers[CARRIED]
+                at -= numbers[CARRIED]
+                numbers[BEGIN] = at
             out[at] = plan[STAGE]
             at = behind
         else:
+            numbers[CARRIED] = 0
             out[at] = 0
             move(out, at + 1, piece, 0, piece.size)
             at += 1 + piece.size

@@ -13,6 +13,7 @@ from numba import njit
 
 from codec.kernels import permute
 from codec.kernels.heads import TABLE_WORDS, varint
+from codec.kernels.made import whole
 from codec.kernels.native import call
 from codec.kernels.numbers import read as read_numbers
 from codec.kernels.permute import PAD
@@ -28,10 +29,12 @@ MOST_TILES: Final = 1 << 16
 #: planes, what a hash is summed in, a job for codec.kernels.permute and one that is none, what is known of a chunk that
 #: is open, a padded end of a stream. They are the caller's, because numba frees an array of its own before a
 #: call that only has its address.
-NUMBERS: Final = 200 + PAD // 8
+NUMBERS: Final = 208 + PAD // 8
 INTS, STARTS, ENDS, STATES, PLACES, SUMS, JOB, EMPTY, OPEN, PADDED = (
-    0, 8, 12, 16, 80, 144, 152, 168, 184, 200,
+    0, 8, 12, 16, 80, 144, 152, 168, 184, 208,
 )  # fmt: skip
+#: Of a chunk that is open: how many bytes of the plane before the last its states carry.
+LENT: Final = OPEN + 13
 
 
 @njit(**INNER)
@@ -48,16 +51,35 @@ def choices(data, at, end, tiles, tables, choice):  # type: ignore[no-untyped-de
 
 
 @njit(**INNER)
-def start(data, at, lanes, states):  # type: ignore[no-untyped-def]
-    """Read the states that a decoder starts with; whether they are such."""
+def closed(states, lanes, numbers):  # type: ignore[no-untyped-def]
+    """Whether states ended as they may: as an encoder begins, with what they carry of another plane."""
+    lent, beyond = numbers[LENT], np.uint32(0)
+    if lent and lent != 2 * lanes:
+        return False
     for lane in range(lanes):
-        x = np.int64(0)
-        for k in range(4):
-            x |= np.int64(data[at + 4 * lane + k]) << (8 * k)
-        if x < 65536:
-            return False
-        states[lane] = x
-    return True
+        beyond |= states[lane] >> np.uint32(16) ^ np.uint32(1)
+        if lent == 0:
+            beyond |= states[lane] & np.uint32(65535)
+    return beyond == 0
+
+
+@njit(**INNER)
+def start(data, at, end, lanes, states):  # type: ignore[no-untyped-def]
+    """Read the states that a decoder starts with; the position behind them, or -1."""
+    bit, room = np.int64(0), (end - at) << 3
+    for lane in range(lanes):
+        # a state has at most 35 bits: with up to 7 before it in its first byte, it lies in 8 bytes
+        first = at + (bit >> 3)
+        word = np.uint64(whole(data, first, 8)) if first + 8 <= end else np.uint64(whole(data, first, end - first))
+        word >>= np.uint64(bit & 7)
+        n = word & np.uint64(15)
+        bit += 20 + np.int64(n)
+        if bit > room:
+            return np.int64(-1)
+        top = np.uint64(65536) << n
+        states[lane] = top | (word >> np.uint64(4)) & (top - np.uint64(1))
+    at += (bit + 7) >> 3
+    return at if bit & 7 == 0 or data[at - 1] >> (bit & 7) == 0 else np.int64(-1)
 
 
 @njit(**INNER)
@@ -79,12 +101,12 @@ def rans(  # type: ignore[no-untyped-def]
         lanes = np.int64(data[at])
         at += 1
     at = choices(data, at, end, tiles, count, choice)
-    if at < 0 or end - at < 4 * lanes + 2 * words:
+    if at < 0:
         return -1
     states = numbers[STATES : STATES + 64].view(np.uint32)
-    if not start(data, at, lanes, states):
+    at = start(data, at, end, lanes, states)
+    if at < 0 or end - at < 2 * words:
         return -1
-    at += 4 * lanes
     stop = at + 2 * words
     if skim > 0:
         return stop
@@ -105,12 +127,7 @@ def rans(  # type: ignore[no-untyped-def]
         job[permute.LANES] = 0
         return stop
     found = call(known[0], (source, at, stop, lanes, entries, rows, tiles, tile, keep, out, size, ahead, step))
-    if found != stop:
-        return -1
-    for lane in range(lanes):
-        if states[lane] != 65536:
-            return -1
-    return stop
+    return stop if found == stop and closed(states, lanes, numbers) else np.int64(-1)
 
 
 @njit(**INNER)
@@ -123,12 +140,12 @@ def by_columns(data, at, end, size, tile, tiles, count, tables, period, choice, 
     choice[:tiles] = 64
     if count > 1:
         at = read_numbers(data, at, end, choice[:tiles])
-    if at < 0 or end - at < 4 * lanes + 2 * words:
+    if at < 0:
         return -1
     states = numbers[STATES : STATES + 64].view(np.uint32)
-    if not start(data, at, lanes, states):
+    at = start(data, at, end, lanes, states)
+    if at < 0 or end - at < 2 * words:
         return -1
-    at += 4 * lanes
     stop = at + 2 * words
     if skim:
         return stop
@@ -137,12 +154,7 @@ def by_columns(data, at, end, size, tile, tiles, count, tables, period, choice, 
     found = call(
         known[4], (source, at, stop, lanes, entries, count, rows, tiles, beside, period, tile, keep, out, size)
     )
-    if found != stop:
-        return -1
-    for lane in range(lanes):
-        if states[lane] != 65536:
-            return -1
-    return stop
+    return stop if found == stop and closed(states, lanes, numbers) else np.int64(-1)
 
 
 @njit(**INNER)
@@ -162,14 +174,9 @@ def run(data, numbers, choice, known, other, other_choice):  # type: ignore[no-u
 
 @njit(**INNER)
 def ended(numbers):  # type: ignore[no-untyped-def]
-    """Whether a job ended where it should: with its words used up, and all states as they began."""
+    """Whether a job ended where it should: with its words used up, and all states as they may."""
     job, states = numbers[JOB : JOB + permute.FIELDS], numbers[STATES : STATES + 64].view(np.uint32)
-    if job[permute.FOUND] != job[permute.END]:
-        return False
-    for lane in range(job[permute.LANES]):
-        if states[lane] != 65536:
-            return False
-    return True
+    return job[permute.FOUND] == job[permute.END] and closed(states, job[permute.LANES], numbers)
 
 
 @njit(**INNER)

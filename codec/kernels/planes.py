@@ -461,7 +461,7 @@ def _make(layout: int) -> Kernels:
 
 
 @njit(nogil=True, cache=True)
-def check_escapes(n, ints, drops, places, payload, scratch, at, count):  # type: ignore[no-untyped-def]
+def check_escapes(n, ints, drops, places, payload, scratch, listed, count):  # type: ignore[no-untyped-def]
     """Before ``merge``: -1 if an escape is out of order, outside, or where the last plane is missing or not 0.
 
     Arguments as for ``merge`` and ``put_escapes``; n elements, count >= 1.
@@ -472,7 +472,7 @@ def check_escapes(n, ints, drops, places, payload, scratch, at, count):  # type:
     for k in range(count):
         i = np.int64(0)
         for j in range(4):
-            i |= np.int64(payload[at + 4 * k + j]) << (8 * j)
+            i |= np.int64(listed[4 * k + j]) << (8 * j)
         if i <= before or i >= n:
             return -1
         before = i
@@ -492,22 +492,21 @@ def check_escapes(n, ints, drops, places, payload, scratch, at, count):  # type:
 
 
 @njit(nogil=True, cache=True)
-def put_escapes(dst, ints, drops, shift, planes, payload, at, values, count):  # type: ignore[no-untyped-def]
+def put_escapes(dst, ints, drops, shift, planes, listed, count):  # type: ignore[no-untyped-def]
     """OR escapes into merged elements. -1 if one is zero, out of order, outside, or where there is no last
     plane; else 0.
 
-    ``count`` positions, u32, lie at payload[at:], and as many values, u16, at payload[values:]; the caller has
-    checked that they do. Moving bits commutes with OR, so each value is moved to where the sign's fold puts it
-    and added to the element.
+    ``listed`` (uint8) has ``count`` positions, u32, and as many values, u16. Moving bits commutes with OR, so a value
+    is moved to where the sign's fold puts it and added to the element.
     """
     kind, tile, before = dst.dtype.type, ints[0], np.int64(-1)
     one, f, top = np.uint64(1), np.uint64(ints[1]), np.uint64(dst.itemsize * 8 - 1)
     for k in range(count):
         i, v = np.int64(0), np.uint64(0)
         for j in range(4):
-            i |= np.int64(payload[at + 4 * k + j]) << (8 * j)
+            i |= np.int64(listed[4 * k + j]) << (8 * j)
         for j in range(2):
-            v |= np.uint64(payload[values + 2 * k + j]) << np.uint64(8 * j)
+            v |= np.uint64(listed[4 * count + 2 * k + j]) << np.uint64(8 * j)
         if i <= before or i >= dst.size or v == np.uint64(0):
             return -1
         if drops.size and np.int64(drops[i // tile]) >= planes:
@@ -527,25 +526,32 @@ def merge_address(layout: int, width: int) -> int:
     """The address of ``merge`` of a layout (see ``code_of``) for elements of ``width`` bytes, for kernels that call it.
 
     int64 f(dst, n, ints, drops, tiles, places, planes, payload, payload_size, scratch, scratch_size, zeros, escapes,
-    at, values), each an int64: ``merge`` and then ``put_escapes``, with its result. ``tiles`` is 0 without drops.
+    first, place), each an int64: ``merge`` and then ``put_escapes``, with its result. ``tiles`` is 0 without drops; the
+    escapes are listed at the front of the scratch. Behind the ``first`` elements, whole tiles, the plane before the
+    last goes on at ``place`` in the scratch.
     """
     element = types.CPointer(types.Integer.from_bitwidth(8 * width, signed=False))
     i64 = types.int64
     signature = i64(element, i64, _I64, _U8, i64, _I64, i64, _U8, i64, _U8, i64, _U8, i64, i64, i64)
 
     def merge_at(  # type: ignore[no-untyped-def]
-        dst, n, ints, drops, tiles, places, planes, payload, payload_size, scratch, scratch_size, zeros, escapes, at,
-        values,
+        dst, n, ints, drops, tiles, places, planes, payload, payload_size, scratch, scratch_size, zeros, escapes, first,
+        place,
     ):  # fmt: skip
         out, numbers, rows = carray(dst, n), carray(ints, 5), carray(places, (4, planes))
         dropped, data, work = carray(drops, tiles), carray(payload, payload_size), carray(scratch, scratch_size)
-        if escapes and check_escapes(n, numbers, dropped, rows, data, work, at, escapes) < 0:
+        if escapes and check_escapes(n, numbers, dropped, rows, data, work, work, escapes) < 0:
             return -1
-        if _merge(layout, out, numbers, dropped, rows, data, work, carray(zeros, 1 << 14)) < 0:
-            return -1
+        begin, end = 0, first if first else n
+        while begin < n:  # once or twice
+            if _merge(layout, out[begin:end], numbers, dropped, rows, data, work, carray(zeros, 1 << 14)) < 0:
+                return -1
+            begin, end = end, n
+            if begin < n:
+                rows[CURSOR, planes - 2], rows[INSIDE, planes - 2] = place, 0
         if escapes == 0:
             return 0
-        return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, data, at, values, escapes)
+        return put_escapes(out, numbers, dropped, rows[SHIFT, planes - 1], planes, work, escapes)
 
     return address_of(merge_at, signature)
 

@@ -196,11 +196,12 @@ def _room(job, ints, chunk):  # type: ignore[no-untyped-def]
 @njit(**DRIVER)
 def _put_escapes(out, at, count, places, values):  # type: ignore[no-untyped-def]
     """Write a chunk's escapes; the offset behind them."""
-    at = little(out, at, count, 4)
+    at, before = put_varint(out, at, count), np.int64(-1)
     for k in range(count):
-        at = little(out, at, np.int64(places[k]), 4)
+        at = put_varint(out, at, np.int64(places[k]) - before - 1)
+        before = np.int64(places[k])
     for k in range(count):
-        at = little(out, at, np.int64(values[k]), 2)
+        at = put_varint(out, at, np.int64(values[k]))
     return at
 
 
@@ -257,7 +258,7 @@ def code_span(j, job, ints, bytes_, escapes, sums, weights, encoder, raw, given,
         at = ints[CODING_END]
         for p in range(planes):
             ints[STORED + p] += ints[CODED + 2 * p + 1]
-            if ints[TABLE + COLUMNS * p + TABLES] and ints[CODED + 2 * p] > 1:
+            if ints[TABLE + COLUMNS * p + TABLES] and ints[CODED + 2 * p] == ints[TABLE + COLUMNS * p + STAGE]:
                 used |= np.int64(1) << p
         _tell(chunks[row + c], first * width, (first + elements) * width, mark, record, at, j)
         if not single:

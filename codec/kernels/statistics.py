@@ -11,8 +11,8 @@ from numba import carray, njit, types
 from codec.kernels.native import address_of
 from codec.kernels.tables import INNER, POINT, log2_of
 
-#: Bits of one escape in a chunk: position and value.
-ESCAPE_BITS = 48
+#: Bits of one escape in a chunk, about: two bytes for how far it is from the last, two for its value.
+ESCAPE_BITS = 32
 
 #: Bits a symbol of the table costs to write, about.
 TABLE_BITS = 3

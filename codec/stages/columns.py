@@ -17,6 +17,8 @@ from codec.stages import rans
 from codec.stages.geometry import Bytes, Geometry, view
 from codec.wire import Cursor, varint
 
+_NO_BYTES: Final = np.zeros(0, np.uint8)
+
 COLUMNS: Final = 7
 ZERO: Final = kernel.ZERO
 #: What a lane costs, about: a state of 4 bytes, which holds something.
@@ -109,8 +111,8 @@ def lanes_for(size: int) -> int:
     return min(32, rans.lanes_for(size))
 
 
-def decode(c: Cursor, body: Bytes, g: Geometry, tables: ColumnTables, out: Bytes) -> int:
-    """Decode one plane into ``out``. Raises CorruptFileError."""
+def decode(c: Cursor, body: Bytes, g: Geometry, tables: ColumnTables, out: Bytes, lent: Bytes = _NO_BYTES) -> int:
+    """Decode one plane into ``out``, and what its states carry into ``lent``. Raises CorruptFileError."""
     if not tables.fits(g.tile, None):
         raise c.bad(f"tiles of {g.tile} bytes do not fit {tables.columns.size} columns")
     words = c.varint((c.end - c.at) // 2)
@@ -119,10 +121,11 @@ def decode(c: Cursor, body: Bytes, g: Geometry, tables: ColumnTables, out: Bytes
     states = rans.read_states(c, lanes)
     at = c.skip(2 * words)
     columns = tables.beside(g.tile)
-    end = invoke(
+    behind = invoke(
         kernel.decode_address(), place(body), at, c.at, lanes, place(tables.decoder), tables.count, place(rows),
         rows.size, place(columns), columns.size, g.tile, place(states), place(out), g.size,
     )  # fmt: skip
-    if end != c.at or not rans.ended(states):
+    if behind != c.at:
         raise c.bad("rANS stream does not end where it should")
+    rans.end(c, states, lent)
     return -1

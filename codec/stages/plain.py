@@ -1,4 +1,4 @@
-"""Stages 0, 1 and 4 to 6: stored, constant, zstd, two values, LZMA (format_spec/stages/, by their numbers)."""
+"""Stored, constant, zstd, two values, LZMA, lent: format_spec/stages/, numbers 0, 1, 4 to 6, 18 to 23."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ CONSTANT: Final = 1
 ZSTD: Final = 4
 PAIR: Final = 5
 LZMA: Final = 6
+#: Stages of a plane that lends bytes to 4, 16, 32, 64 or 128 rANS states: this plus the logarithm of that.
+LENT: Final = 16
+LENT_STAGES: Final = frozenset({18, 20, 21, 22, 23})
 #: The parameters of stage 6, as Python's lzma takes them.
 _LZMA2: Final = 0x21
 _FILTERS: Final = [{"id": _LZMA2, "preset": 9, "lc": 3, "lp": 0, "pb": 0, "dict_size": 1 << 20}]
@@ -25,6 +28,15 @@ _FILTERS: Final = [{"id": _LZMA2, "preset": 9, "lc": 3, "lp": 0, "pb": 0, "dict_
 def decode_stored(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:
     """Where in the body the bytes lie; nothing is copied."""
     return c.skip(g.size)
+
+
+def decode_lent(c: Cursor, stage: int, out: Bytes) -> Bytes:
+    """Fill a plane but for the last bytes, which states of the next carry; those of ``out`` where they belong."""
+    lent = 2 << (stage - LENT)
+    if out.size < lent:
+        raise c.bad(f"a plane of {out.size} bytes lends {lent}")
+    out.data[: out.size - lent] = c.take(out.size - lent)
+    return out[out.size - lent :]
 
 
 def decode_constant(c: Cursor, body: Bytes, g: Geometry, tables: object, out: Bytes) -> int:

@@ -21,6 +21,7 @@ START: Final = 65536
 #: Of tables that only encode.
 _FREQUENCIES: Final = np.zeros((0, 256), np.int64)
 _DECODER: Final = np.zeros(0, np.uint32)
+_NO_BYTES: Final = np.zeros(0, np.uint8)
 _STARTS: Final = START.to_bytes(4, "little") * 128
 #: Planes of so many bytes say how many lanes they have.
 WRITTEN: Final = 131072
@@ -87,20 +88,34 @@ def lanes_for(size: int) -> int:
 
 
 def read_states(c: Cursor, lanes: int) -> NDArray[np.uint32]:
-    """The states to start with."""
-    states = np.frombuffer(bytearray(c.take(4 * lanes)), np.uint32)
-    if int(states.min()) < START:
-        raise c.bad("a rANS state is below 65536")
+    """The states to start with. Raises CorruptFileError."""
+    states, held, bits = np.empty(lanes, np.uint32), 0, 0
+    for lane in range(lanes):
+        while bits < 4 or bits < 20 + (held & 15):
+            held, bits = held | c.u8() << bits, bits + 8
+        n = held & 15
+        states[lane] = START << n | held >> 4 & (START << n) - 1
+        held, bits = held >> 20 + n, bits - 20 - n
+    if held:
+        raise c.bad("unused bits behind rANS states are not 0")
     return states
 
 
-def ended(states: NDArray[np.uint32]) -> bool:
-    """Whether all states are as an encoder began."""
-    return states.tobytes() == _STARTS[: 4 * states.size]
+def end(c: Cursor, states: NDArray[np.uint32], lent: Bytes) -> None:
+    """Compare the states with those that an encoder began with, and put what they carry into ``lent`` (empty: nothing,
+    else as many bytes as they have). Raises CorruptFileError.
+    """
+    if lent.size:
+        if lent.size != 2 * states.size:
+            raise c.bad(f"a plane lends {lent.size} bytes to {states.size} states")
+        lent.view(np.uint8)[:] = states.astype("<u2").view(np.uint8)
+        states = states & ~np.uint32(65535)
+    if states.tobytes() != _STARTS[: 4 * states.size]:
+        raise c.bad("rANS stream does not end where it should")
 
 
-def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) -> int:
-    """Decode one plane into ``out``. Raises CorruptFileError."""
+def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes, lent: Bytes = _NO_BYTES) -> int:
+    """Decode one plane into ``out``, and what its states carry into ``lent``. Raises CorruptFileError."""
     words = c.varint((c.end - c.at) // 2)
     lanes = c.u8() if g.size >= WRITTEN else lanes_for(g.size)
     if g.size >= WRITTEN and lanes not in (64, 128):
@@ -108,7 +123,8 @@ def decode(c: Cursor, body: Bytes, g: Geometry, tables: RansTables, out: Bytes) 
     choice = choices.read(c, body, g.tiles, tables.count)
     states = read_states(c, lanes)
     at = c.skip(2 * words)
-    end = kernel.decode(body, at, c.at, lanes, tables.decoder, choice, g.tile, states, out, g.size)
-    if end != c.at or not ended(states):
+    behind = kernel.decode(body, at, c.at, lanes, tables.decoder, choice, g.tile, states, out, g.size)
+    if behind != c.at:
         raise c.bad("rANS stream does not end where it should")
+    end(c, states, lent)
     return -1

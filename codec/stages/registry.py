@@ -15,7 +15,7 @@ Decode = Callable[[Cursor, Bytes, Geometry, Any, Bytes], int]
 
 NAMES: Final = dict(
     enumerate(("stored", "constant", "rANS", "Huffman", "zstd", "two values", "LZMA", "rANS by columns", "mixing"))
-)
+) | dict.fromkeys(sorted(plain.LENT_STAGES), "lent")
 
 DECODERS: Final[dict[int, Decode]] = {
     plain.STORED: plain.decode_stored,
@@ -35,9 +35,15 @@ TABLE_READERS: Final[dict[int, Callable[[Cursor, int], Any]]] = {
     columns.COLUMNS: columns.read_tables,
 }
 
+#: Those whose states may carry bytes of the plane before.
+CARRIERS: Final[dict[int, Callable[[Cursor, Bytes, Geometry, Any, Bytes, Bytes], int]]] = {
+    rans.RANS: rans.decode,
+    columns.COLUMNS: columns.decode,
+}
+
 #: Stages that may code the tiles' drops, and those that may code a plane.
 DROP_STAGES: Final = frozenset({plain.STORED, plain.CONSTANT, plain.ZSTD, plain.PAIR})
-PLANE_STAGES: Final = frozenset(DECODERS) - {plain.PAIR}
+PLANE_STAGES: Final = frozenset(DECODERS) - {plain.PAIR} | plain.LENT_STAGES
 
 
 def known(stages: Iterable[int] = NAMES) -> str:

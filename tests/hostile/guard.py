@@ -323,15 +323,14 @@ def escapes(dice: Dice) -> None:
     where = dice.rng.integers(0, dice.of(n, n, 1 << 32), count, dtype=np.uint64).astype("<u4")
     where = np.sort(where) if dice.below(3) else where
     values = dice.rng.integers(0, 1 << 16, count).astype("<u2")
-    at = used[1]
-    listed = np.concatenate([dice.noise(at), where.view(np.uint8), values.view(np.uint8)])
-    payload = read_only(dice.put("payload", listed))
+    listed = read_only(dice.put("listed", np.concatenate([where.view(np.uint8), values.view(np.uint8)])))
+    payload = read_only(dice.put("payload", dice.noise(used[1])))
     plain = np.zeros(used[0]) if dice.below(2) else dice.noise(used[0])
     scratch = read_only(dice.put("scratch", plain))
     out = dice.put("out", np.zeros(n), _UINT[size])
-    planes.check_escapes(n, ints, drops, places, payload, scratch, at, count)
+    planes.check_escapes(n, ints, drops, places, payload, scratch, listed, count)
     shift = int(places[planes.SHIFT, -1])
-    planes.put_escapes(out, ints, drops, shift, len(widths), payload, at, at + 4 * count, count)
+    planes.put_escapes(out, ints, drops, shift, len(widths), listed, count)
 
 
 def _originals() -> list[tuple[str | None, bytes, tuple[int, ...] | None]]:

@@ -15,6 +15,7 @@ from numba import config
 from codec.kernels import coding, huffman, rans
 from codec.kernels import columns as columns_kernel
 from codec.stages import columns
+from codec.stages import rans as rans_stage
 from codec.stages.geometry import read_only
 from tests.stages.payloads import FIT, PAYLOAD
 
@@ -50,14 +51,15 @@ class Plane:
         sums = sums_of(self.tiles, self.tile, self.weights)
         return np.array([self.least + sum(limit <= total for limit in self.limits) for total in sums], np.uint8)
 
-    def stored(self) -> tuple[int, bytes]:
-        """(stage, payload)."""
+    def stored(self, carried: bytes = b"") -> tuple[int, bytes]:
+        """(stage, payload); ``carried``: bytes that states may take of the plane before."""
         data = self.data
         if data.size == 0 or data.min() == data.max():
             return 1, data[:1].tobytes() or b"\0"
         if self.tables is not None:
-            payload = PAYLOAD[self.tables.stage](data, self.tile, self.choice, self.tables)
-            if payload is not None and len(payload) + self.raw < data.size:
+            more = (carried,) if carried else ()
+            payload = PAYLOAD[self.tables.stage](data, self.tile, self.choice, self.tables, *more)
+            if payload is not None and len(payload) + self.raw < data.size + len(carried):
                 return self.tables.stage, payload
         return 0, data.tobytes()
 
@@ -181,24 +183,40 @@ class Run:
         return int(stop)
 
 
+def all_stored(planes: list[Plane]) -> list[tuple[int, bytes]]:
+    """(stage, payload) of each: the plane before the last may lend bytes to the last."""
+    found = [p.stored() for p in planes[:-1]]
+    last = planes[-1]
+    lanes = {2: rans_stage.lanes_for, 7: columns.lanes_for}.get(getattr(last.tables, "stage", 0), lambda _: 0)
+    states = lanes(last.data.size)
+    carried = b""
+    if len(planes) > 1 and found[-1][0] == 0 and states >= 4 and len(found[-1][1]) >= 2 * states:
+        carried = found[-1][1][-2 * states :]
+    found.append(last.stored(carried))
+    if carried and found[-1][0] in (2, 7):
+        found[-2] = (15 + states.bit_length(), found[-2][1][: -2 * states])
+    return found
+
+
 def check(chunk: Chunk, front: int = 0) -> list[int]:
     """Code a chunk and compare; the stages of its planes."""
     run, planes = Run(chunk, front), chunk.planes
-    wanted = [p.stored() for p in planes]
-    ends = [front, *itertools.accumulate((1 + len(payload) for _, payload in wanted), initial=front)][1:]
+    final = all_stored(planes) if planes else []
     p = 0
     while p < len(planes):
-        stop = next((k for k in range(p, len(planes)) if planes[k].zstd and wanted[k][0] != 1), len(planes))
+        stop = next((k for k in range(p, len(planes)) if planes[k].zstd and final[k][0] != 1), len(planes))
         assert run.code(p) == stop
         last = min(stop, len(planes) - 1)
+        wanted = final if last == len(planes) - 1 else [p.stored() for p in planes]
+        ends = [front, *itertools.accumulate((1 + len(payload) for _, payload in wanted), initial=front)][1:]
         assert (run.numbers[coding.BEGIN], run.numbers[coding.END]) == (ends[last], ends[last + 1])
-        for k in range(p, last + 1):
+        for k in range(last + 1):
             stage, payload = wanted[k]
             assert run.report[k].tolist() == [stage, len(payload)]
             assert run.out[ends[k] : ends[k + 1]].tobytes() == bytes((stage,)) + payload
         run.at, p = ends[last + 1], stop + 1
     assert (run.out[:front] == 0xA5).all()
-    return [stage for stage, _ in wanted]
+    return [stage for stage, _ in final]
 
 
 PLAN = st.tuples(
@@ -309,3 +327,17 @@ def test_constant_and_empty_planes() -> None:
         assert check(Chunk(10_000, 10_000, NO_BYTES, [Plane(8, [almost], 10_000)])) == [0]
         almost[k] = 9
     assert check(Chunk(10_000, 10_000, NO_BYTES, [Plane(8, [almost], 10_000)])) == [1]
+
+
+@pytest.mark.parametrize("stage", [2, 7])
+@pytest.mark.parametrize("zstd", [0, 1])
+def test_the_plane_before_the_last_lends(stage: int, zstd: int) -> None:
+    """Its last bytes, to 4 states; where it is stored, whether or not zstd was tried for it."""
+    elements = 2100
+    chunk = chunk_of(
+        np.random.default_rng(stage), elements, 70, False, [(8, "any", 0, 1, False), (8, "low", stage, 2, False)]
+    )
+    chunk.planes[0].zstd = zstd
+    assert check(chunk, 5) == [18, stage]
+    few = chunk_of(np.random.default_rng(9), 2040, 60, False, [(8, "any", 0, 1, False), (8, "low", stage, 2, False)])
+    assert check(few) == [0, stage]

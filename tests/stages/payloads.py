@@ -16,6 +16,7 @@ from codec.stages import choice as choices
 from codec.stages import columns, huffman, rans
 from codec.stages.geometry import Bytes, read_only
 from codec.wire import varint
+from tests import naive
 
 
 def pack(choice: Bytes, tables: int) -> bytes:
@@ -28,16 +29,21 @@ def pack(choice: Bytes, tables: int) -> bytes:
     return out.tobytes()
 
 
-def rans_payload(plane: Bytes, tile: int, choice: Bytes, tables: rans.RansTables) -> bytes | None:
+def start_of(lanes: int, carried: bytes) -> np.ndarray:
+    """States that an encoder begins with, which carry 2 bytes each, or nothing."""
+    return rans.START + np.frombuffer(carried or bytes(2 * lanes), "<u2").astype(np.uint32)
+
+
+def rans_payload(plane: Bytes, tile: int, choice: Bytes, tables: rans.RansTables, carried: bytes = b"") -> bytes | None:
     """Stage 2; None if a byte occurs that its tile's table does not have."""
     lanes, work = rans.lanes_for(plane.size), np.zeros(2 * plane.size + 16, np.uint8)
-    states = np.full(lanes, rans.START, np.uint32)
+    states = start_of(lanes, carried)
     entries = tables.encoder
     at = rans_kernel.encode(read_only(plane), plane.size, tile, choice, entries, lanes, states, work, tables.top)
     if at < 0:
         return None
     words = (work.size - at) // 2
-    return b"".join((varint(words), pack(choice, tables.count), states.tobytes(), work[at:].tobytes()))
+    return b"".join((varint(words), pack(choice, tables.count), naive.write_states(states), work[at:].tobytes()))
 
 
 def huffman_payload(plane: Bytes, tile: int, choice: Bytes, tables: huffman.HuffmanTables) -> bytes | None:
@@ -49,10 +55,12 @@ def huffman_payload(plane: Bytes, tile: int, choice: Bytes, tables: huffman.Huff
     return b"".join([*(varint(int(s)) for s in sizes), pack(choice, tables.count), work[:total].tobytes()])
 
 
-def columns_payload(plane: Bytes, tile: int, choice: Bytes, tables: columns.ColumnTables) -> bytes | None:
+def columns_payload(
+    plane: Bytes, tile: int, choice: Bytes, tables: columns.ColumnTables, carried: bytes = b""
+) -> bytes | None:
     """Stage 7; ``choice`` are the numbers of the rows. None if a byte occurs that its table does not have."""
     lanes, work = columns.lanes_for(plane.size), np.zeros(2 * plane.size + 16, np.uint8)
-    states, rows = np.full(lanes, rans.START, np.uint32), choice
+    states, rows = start_of(lanes, carried), choice
     beside = tables.beside(tile)
     at = invoke(
         columns_kernel.encode_address(), place(plane), plane.size, tile, place(rows), rows.size, place(beside),
@@ -62,7 +70,7 @@ def columns_payload(plane: Bytes, tile: int, choice: Bytes, tables: columns.Colu
         return None
     words = (work.size - at) // 2
     numbers = columns.write_numbers(rows) if tables.count > 1 else b""
-    return b"".join((varint(words), numbers, states.tobytes(), work[at:].tobytes()))
+    return b"".join((varint(words), numbers, naive.write_states(states), work[at:].tobytes()))
 
 
 #: By stage: fit(counts of each group, scale) -> tables; payload(plane, tile, choice, tables).

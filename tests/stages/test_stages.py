@@ -23,12 +23,13 @@ GUARD = 64
 
 
 def test_every_stage_has_a_name() -> None:
-    assert sorted(registry.NAMES) == STAGES
+    assert sorted(registry.NAMES) == [*STAGES, *sorted(plain.LENT_STAGES)]
     assert sorted(FIT) == sorted(PAYLOAD) == TABLED
     assert set(STAGES) - set(TABLED) - {6, 8} == registry.DROP_STAGES
-    assert set(STAGES) - {5} == registry.PLANE_STAGES
+    assert set(STAGES) - {5} | plain.LENT_STAGES == registry.PLANE_STAGES
     assert registry.known() == (
-        "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA, 7 rANS by columns, 8 mixing"
+        "0 stored, 1 constant, 2 rANS, 3 Huffman, 4 zstd, 5 two values, 6 LZMA, 7 rANS by columns, 8 mixing, 18 lent, "
+        "20 lent, 21 lent, 22 lent, 23 lent"
     )
 
 
@@ -231,12 +232,15 @@ def test_zstd_frames_that_lie(frame: bytes, words: str) -> None:
         decoded(plain.ZSTD, varint(len(frame)) + frame, Geometry(100, 10, 10), None)
 
 
-def test_rans_states_below_the_interval() -> None:
+def test_rans_states_that_are_none() -> None:
     data = np.arange(100, dtype=np.uint8)
     g = Geometry(100, 100, 1)
     tables, payload = encoded(rans.RANS, data, g)
-    with pytest.raises(CorruptFileError, match="below 65536"):
-        decoded(rans.RANS, payload[:1] + (65535).to_bytes(4, "little") + payload[5:], g, tables)
+    with pytest.raises(CorruptFileError, match="unused bits"):
+        decoded(rans.RANS, payload[:1] + bytes.fromhex("0000f0") + payload[4:], g, tables)
+    lent = np.empty(8, np.uint8)
+    with pytest.raises(CorruptFileError, match="lends 8 bytes to 1 states"):
+        rans.decode(Cursor(memoryview(payload), "test"), view(payload), g, tables, np.empty(100, np.uint8), lent)
     with pytest.raises(CorruptFileError, match="does not end where it should"):
         decoded(rans.RANS, bytes((payload[0] + 1,)) + payload[1:] + b"ab", g, tables)
 
