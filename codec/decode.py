@@ -187,8 +187,10 @@ class SpanDecoder:
                 if k != len(planes) - 2:
                     raise c.bad(f"plane {k} lends bytes, but is not the one before the last")
                 where, lent = -1, plain.decode_lent(c, stage, target)
+                before -= lent.size  # which is stored all the same
             elif lent.size:
                 where = registry.CARRIERS[stage](c, body, g, p.tables, target, lent)
+                before += lent.size
             else:
                 where = registry.DECODERS[stage](c, body, g, p.tables, target)
             self.passed(k, c.at - before)
