@@ -30,7 +30,7 @@ from codec.sources.segment import Field, Packed
 from codec.stages.geometry import Bytes, working
 from codec.stages.huffman import HUFFMAN
 from codec.stages.rans import RANS
-from codec.structure import encode_copy, encode_fields, encode_leb128, encode_structured
+from codec.structure import encode_copy, encode_delta, encode_fields, encode_leb128, encode_structured
 
 #: Spans that one call of the kernel codes, at most, and their chunks.
 _SPANS: Final = 256
@@ -177,8 +177,15 @@ def structured(piece: Any, level: Level) -> list[EncodedSpan] | None:
     """The spans of a piece that was there before, is made of blocks, or has another structure that pays; None of one
     that has none.
     """
-    if getattr(piece, "distance", 0):
-        return [encode_copy(piece.data, piece.dtype, piece.distance)]
+    distance: int = getattr(piece, "distance", 0)
+    source: Any = getattr(piece, "source", None)
+    if distance and source is None:
+        return [encode_copy(piece.data, piece.dtype, distance)]
+    if distance:
+        found = encode_delta(piece.data, source, piece.dtype, piece.shape, distance, level, encode_one)
+        others = encode_structured(piece.data, piece.dtype, piece.shape, level, encode_one)
+        others = others or [encode_one(piece.data, piece.dtype, piece.shape, level)]
+        return min(found, others, key=lambda spans: sum(span.stored.size for span in spans))
     packed: Packed | None = getattr(piece, "packed", None)
     if packed is not None:
         return encode_leb128(piece.data, packed, level)

@@ -10,6 +10,7 @@ from typing import Final
 
 from codec.dtypes import BY_CODE
 from codec.stages.codes import Codes
+from codec.stages.delta import Delta
 from codec.stages.layout import Layout, Plane
 from codec.stages.numbers import Leb128, Scaled
 from codec.stages.transforms import Fields, Offset, Palette
@@ -121,6 +122,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
         return ["integers"]
     if isinstance(transform, Scaled):
         return ["scales", "codes"]
+    if isinstance(transform, Delta):
+        return ["differences"]
     if isinstance(transform, Codes):
         known = BLOCKS.get(tuple(field.size for field in transform.fields))
         if known is not None:

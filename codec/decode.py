@@ -13,6 +13,7 @@ from codec.kernels import planes as plane_kernel
 from codec.limits import RECORD_BODY_MAX
 from codec.stages import layout as layouts
 from codec.stages import plain, registry
+from codec.stages.delta import Delta
 from codec.stages.geometry import Bytes, plane_geometry, read_only, view, working
 from codec.stages.layout import UINT, Layout
 from codec.stages.transforms import Copy, Transform
@@ -100,6 +101,11 @@ class SpanDecoder:
         c = Cursor(memoryview(self._head), self.what, self._cursor_at)
         sizes = transform.parts(self.layout.length)
         target = out if out.ctypes.data % 8 == 0 else np.empty(out.size, np.uint8)
+        if isinstance(transform, Copy | Delta):
+            if self._earlier is None:
+                raise CorruptFileError(f"{self.what}: a copy or a delta, where nothing came before")
+            # first, since what decodes the source may work where the parts are put
+            self._earlier(transform.distance, target)
         room, parts, at = working("parts", sum(size + 7 & ~7 for size in sizes) + 8), [], 0
         at = -room.ctypes.data % 8
         for number, size in enumerate(sizes):
@@ -112,10 +118,7 @@ class SpanDecoder:
             part.decode_inline(parts[-1])
             at += size + 7 & ~7
         try:
-            if isinstance(transform, Copy) and self._earlier is not None:
-                self._earlier(transform.distance, target)
-            else:
-                transform.make(parts, target)
+            transform.make(parts, target)
         except ValueError as error:
             raise CorruptFileError(f"{self.what}: {error}") from None
         if target is not out:

@@ -50,11 +50,14 @@ def _addresses(coded_by_huffman: bool, by_columns: bool) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class EncodedSpan:
-    """Records of a span as they go into the file, one behind the other; their index entry; stored bytes by field."""
+    """Records of a span as they go into the file, one behind the other; their index entry; stored bytes by field; how
+    far before it lies what it looks back at, 0 for most.
+    """
 
     stored: Bytes
     entry: SpanEntry
     fields: dict[str, int]
+    distance: int = 0
 
 
 def span_bytes(dtype: DType | None, shape: tuple[int, ...]) -> int:

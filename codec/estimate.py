@@ -22,6 +22,7 @@ from codec.encode import EncodedSpan, encode_span, span_bytes
 from codec.engine import in_order, thread_count
 from codec.limits import CHUNK_BYTES_MAX
 from codec.planner.levels import level_of
+from codec.relatives import near
 from codec.report import Estimate
 from codec.sampling import (
     CODED_WHOLE,
@@ -52,6 +53,8 @@ class _Piece:
     shape: tuple[int, ...]
     fields: tuple[Field, ...]
     packed: Packed | None
+    distance: int = 0
+    source: Bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +95,33 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
         whole = source.size <= CODED_WHOLE
         again, looked = repeated(segments, at)
         copies = [s for k, s in enumerate(segments) if k in again]
-        classes = classes_of([s for k, s in enumerate(segments) if k not in again], whole)
+        others = [s for k, s in enumerate(segments) if k not in again]
+        tensors = [s for s in others if s.is_tensor and not s.fields]
+        found_near, more = near(at, [(s.start, s.size, s.dtype, s.shape) for s in tensors])
+        looked += more
+        classes = classes_of(others, whole, {tensors[k].start: distance for k, distance in found_near.items()})
 
         def parts_of(runs: list[tuple[int, int]]) -> list[Bytes]:
             return [np.frombuffer(source.read_at(*run), np.uint8) for run in runs]
 
-        def coded(sample: Sample, parts: list[Bytes]) -> tuple[dict[str, int], bool]:
+        def coded(sample: Sample, parts: list[Bytes], sources: list[Bytes]) -> tuple[dict[str, int], bool]:
             """Stored bytes of some runs by field, and whether they became made spans."""
             group, shape, data = sample.group, sample.span.shape, np.concatenate(parts)
-            made = structured(_Piece(data, group.dtype, shape, group.fields, group.packed), lev)
+            near_it = (sample.span.distance, np.concatenate(sources)) if sources else ()
+            made = structured(_Piece(data, group.dtype, shape, group.fields, group.packed, *near_it), lev)
             return _sums(made or [encode_span(data, group.dtype, shape, lev)]), made is not None
 
         def work(sample: Sample) -> _Coded:
+            distance = sample.span.distance
             parts = parts_of(sample.runs)
+            sources = parts_of([(start - distance, size) for start, size in sample.runs]) if distance else []
             size = sum(part.size for part in parts)
-            found, made = coded(sample, parts)
+            found, made = coded(sample, parts, sources)
             span = min(PART_BYTES, sample.span.size) if made else sample.span.size
             halves = _halves(parts, row_of(sample)) if size < span else []
-            once = sum(_payload(coded(sample, half)[0]) for half in halves) - _payload(found) if halves else 0
+            others = _halves(sources, row_of(sample)) if sources else [[] for _ in halves]
+            each = [_payload(coded(sample, *half)[0]) for half in zip(halves, others, strict=False)]
+            once = sum(each) - _payload(found) if halves else 0
             return _Coded(sample, size, span, found, made, once)
 
         made_of = [0.0, 0.0]
@@ -123,7 +135,7 @@ def estimate_file(path: str | os.PathLike[str] | BinaryIO, *, level: str = "defa
                     group.made |= encode_structured(np.concatenate(parts_of([run])), group.dtype, (), lev) is not None
             samples = samples_within(classes, source.size // SAMPLED_PART - sampled)
         for done in in_order(samples, work, thread_count(None)):
-            sampled += done.size
+            sampled += done.size << (done.sample.span.distance > 0 and not whole)
             made_of[done.made] += done.sample.weight
             _extrapolate(done)
     bits: dict[str, dict[str, int]] = {}

@@ -31,6 +31,8 @@ _KEYS: Final = 1 << 20
 _WINDOW: Final = 64
 #: Keys in a window that turn out to repeat nothing, before the rest of it is left alone.
 _FALSE: Final = 4
+#: In place of the distance of a span whose bytes cannot be copied.
+_HIDDEN: Final = -1
 #: Bytes compared at a time.
 _COMPARED: Final = 1 << 18
 
@@ -77,13 +79,21 @@ class Repeats:
             found.append(self._cut(begin, at, size, 0))
         return found
 
+    def hide(self, cuts: list[Cut]) -> None:
+        """The last piece was cut so; what is new in it may be written as a delta, of which there are no copies."""
+        for k, cut in enumerate(cuts, len(self._starts) - len(cuts)):
+            if not cut.distance:
+                self._distances[k] = _HIDDEN
+
     def _look_up(self, data: Bytes, begin: int) -> list[Cut]:
         """A piece that is too small to be searched: the whole of it, if it was there before as a whole."""
         if data[0] == data[-1] and (data[1:] == data[:-1]).all():
             return []  # planes code it as well
         key = xxh3_64_intdigest(data.data), data.size
         place = self._whole.setdefault(key, begin)
-        if place == begin or self._alike(data, place) < data.size:
+        if place == begin or self._distances[bisect.bisect_right(self._starts, place) - 1] == _HIDDEN:
+            return []
+        if self._alike(data, place) < data.size:
             return []
         return [self._cut(begin, 0, data.size, begin - place)]
 
@@ -165,7 +175,7 @@ class Repeats:
             if at + size < stop:
                 size = size // unit * unit
             if not size:
-                at += unit
+                at += -(-LEAST // unit) * unit
                 continue
             if size >= LEAST or (at + size == stop and new == at):
                 if at > new:
@@ -189,6 +199,8 @@ class Repeats:
             size, limit = min(size, end - place), end
             if not self._distances[k]:
                 break
+            if self._distances[k] == _HIDDEN:
+                return here - place, 0
             place -= self._distances[k]
         return here - place, min(size, max(limit, here) - place, here - place)
 

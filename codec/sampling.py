@@ -50,11 +50,12 @@ _GOLDEN: Final = 0.6180339887
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes of one tensor that a writer takes at a time."""
+    """Bytes of one tensor that a writer takes at a time. ``distance``: how far before lies what they are near, or 0."""
 
     start: int
     size: int
     shape: tuple[int, ...]
+    distance: int = 0
 
 
 @dataclass(slots=True)
@@ -92,21 +93,24 @@ class Sample:
     weight: float
 
 
-def classes_of(segments: list[Segment], whole: bool) -> list[Class]:
+def classes_of(segments: list[Segment], whole: bool, near: dict[int, int] | None = None) -> list[Class]:
     """The spans of all segments, those of opaque bytes and of each pair of type and shape together; of shapes of which
-    a twentieth is less than a piece, those of a type, unless the ``whole`` file is coded.
+    a twentieth is less than a piece, those of a type, unless the ``whole`` file is coded. ``near``: how far before lies
+    what a segment is near, by where it begins; those are not with others.
     """
+    near = near or {}
     found: dict[tuple[object, ...], Class] = {}
     for s in segments:
         dtype = DTYPES[s.dtype] if s.dtype else None
-        group = found.setdefault((s.dtype, s.fields, s.packed, s.shape), Class(dtype, s.fields, s.packed))
+        distance = near.get(s.start, 0)
+        group = found.setdefault((s.dtype, s.fields, s.packed, distance > 0, s.shape), Class(dtype, s.fields, s.packed))
         step = whole_blocks(s) if s.fields else span_bytes(dtype, s.shape)
         for at in range(s.start, s.stop, step):
-            group.add(Span(at, min(step, s.stop - at), s.shape))
+            group.add(Span(at, min(step, s.stop - at), s.shape, distance))
     out: dict[tuple[object, ...], Class] = {}
     for key, group in found.items():
         small = not whole and group.size < SAMPLED_PART * _PIECE_LEAST
-        into = out.setdefault(key[:3] if small else key, Class(group.dtype, group.fields, group.packed))
+        into = out.setdefault(key[:4] if small else key, Class(group.dtype, group.fields, group.packed))
         for span in group.spans:
             into.add(span)
     return [group for group in out.values() if group.size]
@@ -159,7 +163,7 @@ def samples_within(classes: list[Class], most: int) -> list[Sample]:
     for attempt in range(12):
         least = _PIECE_LEAST >> max(0, attempt - 6)
         samples = [sample for group in classes for sample in _samples(group, part, least)]
-        size = sum(size for sample in samples for _, size in sample.runs)
+        size = sum(size << (sample.span.distance > 0) for sample in samples for _, size in sample.runs)
         if size <= max(0, most):
             break
         part *= 0.98 * (max(0, most) / size) ** 0.5

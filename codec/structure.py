@@ -6,6 +6,7 @@ A progression is always taken, and so are the fields that a source knows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -27,6 +28,7 @@ from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field, Packed
 from codec.stages import layout
 from codec.stages.codes import Codes
+from codec.stages.delta import Delta
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.numbers import Leb128
 from codec.stages.transforms import Copy, Fields, Transform
@@ -120,7 +122,23 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
 
 def encode_copy(data: Bytes, dtype: DType | None, distance: int) -> EncodedSpan:
     """Code at most 524,288 bytes that the original had ``distance`` bytes before."""
-    return _made(data, dtype, Copy(distance), [], level_of("default"))
+    return replace(_made(data, dtype, Copy(distance), [], level_of("default")), distance=distance)
+
+
+def encode_delta(
+    data: Bytes, source: Bytes, dtype: DType, shape: tuple[int, ...], distance: int, level: Level,
+    code: Code = encode_span,
+) -> list[EncodedSpan]:  # fmt: skip
+    """Code elements by their difference to those of ``source``, which the original had ``distance`` bytes before."""
+    transform = Delta((dtype.bits // 8).bit_length() - 1, distance, True)
+    row = dtype.bits // 8 * math.prod(shape[1:])
+    each = PART_BYTES // row * row or PART_BYTES
+    kind, spans = DTYPES[f"U{dtype.bits}"], []
+    for at in range(0, data.size, each):
+        piece = data[at : at + each]
+        part = Part(transform.differences(piece, source[at : at + each]), kind, shape, "difference")
+        spans.append(replace(_made(piece, dtype, transform, [part], level, code), distance=distance))
+    return spans
 
 
 def encode_structured(

@@ -25,10 +25,11 @@ from codec.errors import CorruptFileError, SourceChangedError
 from codec.limits import CHUNK_BYTES_MAX, SPAN_BYTES_MAX
 from codec.memory import records_room
 from codec.planner.levels import Level, level_of
-from codec.repeats import Repeats
+from codec.relatives import Relatives
+from codec.repeats import LEAST, Repeats
 from codec.report import Progress, Report
 from codec.sources import segments_of
-from codec.sources.segment import Field, Packed, Segment
+from codec.sources.segment import At, Field, Packed, Segment
 from codec.stages.geometry import Bytes
 
 Write = Callable[[Any], object]
@@ -65,7 +66,8 @@ class _Piece:
     segment: Segment | None
     fields: tuple[Field, ...] = ()
     packed: Packed | None = None
-    distance: int = 0  # to where the same bytes were before; 0 for those that are new
+    distance: int = 0  # to where the same bytes were before, or those of ``source``; 0 for those that are new
+    source: Bytes | None = None  # what the bytes are near
 
 
 @dataclass(slots=True)
@@ -178,28 +180,32 @@ class _Written:
             for span in islice(spans, next(counts)) if piece.data.size else ():
                 original, chunks = span.entry.original, max(1, len(span.entry.chunks))
                 # of several chunks the size is not known here: it is at most this
-                self._shapes.append(Shape(min(original, CHUNK_BYTES_MAX), chunks, piece.distance > 0))
+                self._shapes.append(Shape(min(original, CHUNK_BYTES_MAX), chunks, span.distance > 0))
                 self._starts.append(self._starts[-1] + original)
 
     def checked(self, batch: list[_Piece], coded: Batch, level: Level) -> tuple[list[_Piece], Batch]:
-        """A batch without copies that a reader would refuse, or that cost it too much: those are coded as they are."""
+        """A batch without copies and deltas that a reader would refuse, or that cost it too much: those are coded as
+        they are.
+        """
         other, known, changed = [], len(self._shapes), False
         self.add(batch, coded)
-        spans = known
+        spans, found = known, iter(coded.spans)
         for piece, count in zip((p for p in batch if p.data.size), coded.counts, strict=True):
-            if piece.distance:
-                here = self._starts[spans]
+            for k, span in enumerate(islice(found, count), spans):
+                if not span.distance or not piece.distance:
+                    continue
+                begin, size = self._starts[k] - span.distance, span.entry.original
                 try:
-                    check_source("", self._starts, spans, here - piece.distance, piece.data.size, self._shape)
+                    check_source("", self._starts, k, begin, size, self._shape)
                 except CorruptFileError:
-                    piece, changed = replace(piece, distance=0), True
+                    piece, changed = replace(piece, distance=0, source=None), True
             other.append(piece)
             spans += count
         del self._starts[known + 1 :], self._shapes[known:]
         if not changed:
             return batch, coded
-        found = iter(other)
-        batch = [next(found) if piece.data.size else piece for piece in batch]
+        again = iter(other)
+        batch = [next(again) if piece.data.size else piece for piece in batch]
         size = sum(piece.data.size for piece in batch)
         room = np.empty(records_room(size) + 8192 * len(batch), np.uint8)
         return batch, encode([piece for piece in batch if piece.data.size], level, room)
@@ -208,17 +214,32 @@ class _Written:
         return self._shapes[span]
 
 
-def _cut(pieces: Iterator[_Piece], repeats: Repeats) -> Iterator[_Piece]:
-    """Pieces, cut where bytes begin and end that were there before."""
-    done = 0
+def _cut(pieces: Iterator[_Piece], at: At, size: int) -> Iterator[_Piece]:
+    """Pieces, cut where bytes begin and end that were there before, and with what lies near them."""
+    done, repeats, relatives = 0, Repeats(at, size), Relatives(at)
     for piece in pieces:
-        found = repeats.cuts(piece.data, done, _unit(piece)) if piece.data.size else []
+        data = piece.data
+        found = repeats.cuts(data, done, _unit(piece)) if data.size else []
+        near = -1
+        if piece.segment is not None and piece.segment.is_tensor and not piece.fields:
+            near = relatives.look(piece.segment, data, piece.dtype, piece.shape, done)
         if len(found) > 1 or any(c.distance for c in found):
-            for c in found:
-                yield replace(piece, data=piece.data[c.first : c.stop], distance=c.distance)
+            parts = [replace(piece, data=data[c.first : c.stop], distance=c.distance) for c in found]
         else:
-            yield piece
-        done += piece.data.size
+            parts = [piece]
+            if near < 0:
+                relatives.add(piece.dtype, piece.shape)
+        if near >= 0:
+            repeats.hide(found)
+        first = 0
+        for part in parts:
+            if near >= 0 and not part.distance and part.data.size >= LEAST:
+                source = np.frombuffer(at(near + first, part.data.size), np.uint8)
+                if source.size == part.data.size:
+                    part = replace(part, distance=done - near, source=source)
+            first += part.data.size
+            yield part
+        done += data.size
 
 
 def _unit(piece: _Piece) -> int:
@@ -306,26 +327,26 @@ def write(
     at, size, copied = original.at, original.size, False
     if at is not None and size is not None and again is None:
         front = _pieces(_Front(at), segments, name, _Hash(False, False), size)
-        copied = any(piece.distance for piece in _cut(front, Repeats(at, size)))
+        copied = any(piece.distance for piece in _cut(front, at, size))
     written = _Written()
     try:
         put(records.header(copied))
         opened: _Open | None = None
         pieces = _pieces(original, segments, name, sha, size)
         if at is not None and size is not None and (copied or again is not None):
-            pieces = _cut(pieces, Repeats(at, size))
+            pieces = _cut(pieces, at, size)
         batches = _batches(pieces, _BATCH)
         for batch, coded, out in in_order(batches, work, workers):
             if any(piece.distance for piece in batch):
+                if not copied and again is not None:
+                    again(records.header(True))
+                    copied = True
                 batch, coded = written.checked(batch, coded, lev)
             written.add(batch, coded)
             for part in coded.parts:
                 put(part)
             spans, counts = iter(coded.spans), iter(coded.counts)
             for piece in batch:
-                if piece.distance and not copied and again is not None:
-                    again(records.header(True))
-                    copied = True
                 found = list(islice(spans, next(counts))) if piece.data.size else []
                 opened = _enter(index, opened, piece, found)
                 totals.add(piece, found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import column_vectors
 import copy_vectors
+import delta_vectors
 import lent_vectors
 import made_vectors
 import naive_writer as w
@@ -918,7 +919,7 @@ def made_spans() -> Iterator[Invalid]:
 
 
 def columns() -> Iterator[Invalid]:
-    for found in (*column_vectors.invalid(), *lent_vectors.invalid()):
+    for found in (*column_vectors.invalid(), *lent_vectors.invalid(), *delta_vectors.invalid()):
         yield Invalid(*found)
 
 

@@ -289,8 +289,12 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9), "transform")
-    if transform == 6:
+    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9, 11), "transform")
+    if transform == 11:
+        parameters, sizes = [body.varint(), body.integer(1)], [length]
+        check(parameters[1] < 8, "a kind of delta")
+        check(length % (1 << parameters[1] % 4) == 0, f"{length} bytes are no whole elements")
+    elif transform == 6:
         parameters, sizes = [body.varint()], []
     elif transform == 1:
         parameters, sizes = read_fields(body, length)
@@ -398,7 +402,7 @@ def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int],
 
 
 class Before(NamedTuple):
-    """What a copy may look at: the original so far, and (begin, span) of its spans."""
+    """What a copy or a delta may look at: the original so far, and (begin, span) of its spans."""
 
     original: bytearray
     spans: list[tuple[int, Span]]
@@ -410,7 +414,7 @@ class Before(NamedTuple):
 
 
 def copied(before: Before, distance: int, length: int) -> bytes:
-    """The bytes of a copy."""
+    """The bytes of a copy, or the source of a delta."""
     check(before.copies, "a copy in a file whose header knows of none")
     check(length <= distance <= len(before.original), f"a copy of {length} bytes from {distance} before")
     first = len(before.original) - distance
@@ -418,7 +422,7 @@ def copied(before: Before, distance: int, length: int) -> bytes:
     for begin, span in before.spans:
         end = begin + span.length
         if begin < stop and first < end:
-            check(span.made is None or span.made.transform != 6, "a copy of a copy")
+            check(span.made is None or span.made.transform not in (6, 11), "a copy of a copy or a delta")
             inside = [
                 min((at - begin) // (span.chunk * span.width), span.chunks - 1)
                 for at in (max(first, begin), min(stop, end) - 1)
@@ -444,6 +448,8 @@ def read_parts(body: Cursor, span: Span, made: Made, before: Before) -> bytes:
     body.end()
     if made.transform == 6:
         decoded = copied(before, made.parameters[0], span.length)
+    elif made.transform == 11:
+        decoded = make_delta(made.parameters[1], parts[0], copied(before, made.parameters[0], span.length))
     else:
         decoded = MAKERS[made.transform](made.parameters, parts, span.length)
     check(hash64(decoded) == expected, "the hash of a made span does not match")
@@ -552,6 +558,21 @@ def single(x: float) -> float:
         return float(struct.unpack("<f", struct.pack("<f", x))[0])
     except OverflowError:
         return math.copysign(math.inf, x)
+
+
+def make_delta(kind: int, part: bytes, source: bytes) -> bytes:
+    width = 1 << kind % 4
+    most = (1 << 8 * width) - 1
+
+    def ordered(x: int) -> int:
+        return x ^ most >> 1 if kind > 3 and x > most >> 1 else x
+
+    out = bytearray()
+    for z, x in zip(cut(part, width), cut(source, width), strict=True):
+        n = int.from_bytes(z, "little")
+        y = ordered(int.from_bytes(x, "little")) + (-(n // 2) - 1 if n % 2 else n // 2)
+        out += ordered(y & most).to_bytes(width, "little")
+    return bytes(out)
 
 
 MAKERS = {

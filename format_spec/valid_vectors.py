@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import column_vectors
 import copy_vectors
+import delta_vectors
 import lent_vectors
 import made_vectors
 import naive_writer as w
@@ -951,7 +952,7 @@ def made_by_hand() -> Iterator[Valid]:
 
 
 def columns_by_hand() -> Iterator[Valid]:
-    for found in (*column_vectors.valid(), *lent_vectors.valid()):
+    for found in (*column_vectors.valid(), *lent_vectors.valid(), *delta_vectors.valid()):
         yield Valid(*found)
 
 

@@ -177,9 +177,9 @@ def test_every_part_of_the_format_is_met(monkeypatch: pytest.MonkeyPatch) -> Non
             met.add(("tables", (plane.stage, len(plane.tables))))
         return span
 
-    def stage_of(body: Any, allowed: Any, sizes: list[int], plane: Any = None) -> bytes:
+    def stage_of(body: Any, allowed: Any, sizes: list[int], plane: Any = None, carried: Any = None) -> bytes:
         met.add(("stage" if plane else "stage of drops", body.data[body.at]))
-        return read_stage(body, allowed, sizes, plane)
+        return read_stage(body, allowed, sizes, plane, carried)
 
     def rans_of(payload: Any, sizes: list[int], tables: list[Any], columns: list[int] | None) -> bytes:
         if columns is not None:

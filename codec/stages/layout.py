@@ -20,6 +20,7 @@ from codec.limits import (
 )
 from codec.stages import registry, transforms
 from codec.stages.columns import COLUMNS
+from codec.stages.delta import Delta
 from codec.stages.transforms import Transform
 from codec.wire import Cursor, varint
 
@@ -80,8 +81,8 @@ class Layout:
 
     @property
     def copied(self) -> bool:
-        """Whether the span is a copy of what came before."""
-        return isinstance(self.transform, transforms.Copy)
+        """Whether the span is a copy of what came before, or a delta to it."""
+        return isinstance(self.transform, transforms.Copy | Delta)
 
     @property
     def shifts(self) -> NDArray[np.int64]:
