@@ -136,9 +136,25 @@ def decompress_into(blob: Any, out: Any, threads: int | None = None) -> int:
 
 def _decode_into(file: reader.WeftFile, out: Any, threads: int | None, owner: Any = None) -> None:
     """``owner`` of the memory of ``out``: kept for as long as any thread may write there, whatever interrupts this."""
+    done, ends, lock = 0, dict[int, int](), threading.Lock()
+
+    def decoded(begin: int, piece: Any) -> bool:
+        """What copies and deltas look back at, once all before it is there."""
+        if begin + piece.size > done:
+            return False
+        piece[:] = out[begin : begin + piece.size]
+        return True
+
+    if file.copies:
+        file = file.with_decoded(decoded)
 
     def work(task: reader.Task, owner: Any = owner) -> None:
+        nonlocal done
         file.run(task, out[task.begin : task.end])
+        with lock:
+            ends[task.begin] = task.end
+            while done in ends:
+                done = ends.pop(done)
 
     for _ in in_order(file.tasks(), work, thread_count(threads)):
         pass

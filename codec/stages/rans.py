@@ -89,14 +89,16 @@ def lanes_for(size: int) -> int:
 
 def read_states(c: Cursor, lanes: int) -> NDArray[np.uint32]:
     """The states to start with. Raises CorruptFileError."""
-    states, held, bits = np.empty(lanes, np.uint32), 0, 0
+    start = c.at
+    held = int.from_bytes(c.data[start : min(c.end, start + (35 * lanes + 7) // 8)], "little")
+    states, at = np.empty(lanes, np.uint32), 0
     for lane in range(lanes):
-        while bits < 4 or bits < 20 + (held & 15):
-            held, bits = held | c.u8() << bits, bits + 8
-        n = held & 15
-        states[lane] = START << n | held >> 4 & (START << n) - 1
-        held, bits = held >> 20 + n, bits - 20 - n
-    if held:
+        word = held >> at & (1 << 35) - 1
+        n = word & 15
+        states[lane] = START << n | word >> 4 & (START << n) - 1
+        at += 20 + n
+    c.skip(at + 7 >> 3)
+    if c.data[c.at - 1] >> 8 - (-at & 7):
         raise c.bad("unused bits behind rANS states are not 0")
     return states
 
