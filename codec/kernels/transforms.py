@@ -235,3 +235,30 @@ def number_of(x, values, rank, slots, out):  # type: ignore[no-untyped-def]
         while values[slots[h] - 1] != v:
             h = (h + 1) & (SLOTS - 1)
         out[i] = kind(rank[slots[h] - 1])
+
+
+@njit(nogil=True, cache=True)
+def few(x, most, seen):  # type: ignore[no-untyped-def]
+    """Which numbers of 16 bits occur in x (uint16[n]): seen uint8[65536] gets 1 for each. Returns how many there are,
+    or -1 if there are more than ``most``, which mostly shows soon.
+    """
+    seen[:] = 0
+    done, upto, count = 0, 4096, np.int64(0)
+    while done < x.size:
+        upto = min(upto, x.size)
+        for i in range(done, upto):
+            seen[x[i]] = 1
+        count = np.int64(0)
+        for v in range(65536):
+            count += np.int64(seen[v])
+        if count > most:
+            return np.int64(-1)
+        done, upto = upto, 4 * upto
+    return count
+
+
+@njit(nogil=True, cache=True)
+def look_up(x, table, out):  # type: ignore[no-untyped-def]
+    """out[i] = table[x[i]]: x uint16[n], table uint8[65536], out uint8[n]."""
+    for i in range(x.size):
+        out[i] = table[x[i]]
