@@ -37,7 +37,7 @@ def likely(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[list[Found], b
     if statistics.recurring(read_only(x.view(np.uint8)), *held):
         return None
     step = max(1, x.size // _LOOKED)
-    some = x[::step]
+    some = np.ascontiguousarray(x[::step])
     plain = _bits(some)
     few = palette(x, dtype, shape)
     if few is not None:
@@ -53,7 +53,7 @@ def likely(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[list[Found], b
     above = offset(x, dtype, shape)
     if above is None:
         return None
-    bits = _bits(above[1][0].data.view(np.uint16)[::step])
+    bits = _bits(np.ascontiguousarray(above[1][0].data.view(np.uint16)[::step]))
     others = some[some != 0]
     masked = int(entropy(np.array([others.size, some.size - others.size]))) + _bits(others)
     found = [above]
@@ -64,7 +64,7 @@ def likely(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[list[Found], b
 
 def _bits(x: Any) -> int:
     """Bits (times 2^POINT) that elements (uint16[n]) take as two bytes, or as their 8 top bits and the others."""
-    low = max(0, int(x.max(initial=0)).bit_length() - 8)
-    apart, top = (int(entropy(np.bincount(x >> k, minlength=256))) for k in (8, low))
-    apart += int(entropy(np.bincount(x & 255, minlength=256)))
-    return min(apart, top + (int(x.size) * low << POINT))
+    low, counts = max(0, int(x.max(initial=0)).bit_length() - 8), np.empty((3, 256), np.int64)
+    statistics.count_cuts(read_only(x), 1, low, counts)
+    lower, upper, top = (int(entropy(row)) for row in counts)
+    return min(lower + upper, top + (int(x.size) * low << POINT))

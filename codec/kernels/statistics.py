@@ -107,6 +107,18 @@ def present(x, start, step, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def count_cuts(x, step, low, counts):  # type: ignore[no-untyped-def]
+    """How often each byte occurs in every ``step``-th of x (uint16[n]): counts int64[3, 256] of its lower byte, of its
+    upper byte, and of x >> low, which is a byte, too.
+    """
+    counts[:] = 0
+    for i in range(0, x.size, step):
+        counts[0, x[i] & 255] += 1
+        counts[1, x[i] >> 8] += 1
+        counts[2, (x[i] >> low) & 255] += 1
+
+
+@njit(nogil=True, cache=True)
 def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     """Whether words of symbols (uint8[n]) come again more often than by chance, so that zstd may gain on tables.
 
@@ -143,7 +155,7 @@ def recurring(x, seen, counts):  # type: ignore[no-untyped-def]
     """As ``repeats``, of bytes that may be anything, x (uint8[n]); of many some windows are looked at.
 
     A word has 5 to 64 bytes, as many as it takes: with few of them, half of the integers being zeros, 8 are found by
-    chance. It is known by the sum of what MIX has for its bytes, each shifted so far that the first is shifted out.
+    chance. It is known by the XOR of what MIX has for its bytes, each shifted so far that the first is shifted out.
     """
     window, step = np.int64(LOOK // WINDOWS), max(np.int64(LOOK // WINDOWS), x.size // WINDOWS)
     seen[:] = 0
@@ -166,7 +178,7 @@ def recurring(x, seen, counts):  # type: ignore[no-untyped-def]
     for start in range(0, x.size, step):
         part = x[start : min(start + window, x.size)]
         for i in range(part.size):
-            word = (word << shift) + MIX[part[i]]
+            word = (word << shift) ^ MIX[part[i]]
             at = word >> np.uint64(64 - SEEN_BITS)
             found += np.int64(seen[at] == word)
             if i & 3 == 0:

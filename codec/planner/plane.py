@@ -29,6 +29,8 @@ _POINT: Final = table_kernel.POINT
 _FLOAT_LEAST: Final = 1024
 _BYTES_LEAST: Final = 16
 _LZMA_LEAST: Final = 64
+#: Bytes of a known type that zstd looks at, at most.
+_PROBED: Final = 1 << 17
 #: Bytes and tiles, about, by which stage 7 is compared with stage 2.
 _QUICK: Final = 1 << 15
 _QUICK_TILES: Final = 64
@@ -229,8 +231,10 @@ def _zstd_level(run: Bytes, s: Sample, level: Level, order0: int, size: int, fie
     """
     if field == "bytes" and s.whole and run.size <= level.zstd_always:
         return level.zstd_small
-    if s.typed and not level.probe and not statistics.recurring(read_only(run), *seen()):
-        return 0
+    if s.typed and not level.probe:
+        if not statistics.recurring(read_only(run), *seen()):
+            return 0
+        run = run[max(0, run.size - _PROBED) // 2 :][:_PROBED]
     probe = len(plain.compressor(1).compress(run.data)) * 8 << _POINT
     return level.zstd if probe * size * 100 < order0 * run.size * 97 else 0
 

@@ -187,9 +187,10 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
 
 def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
     """Whether 16-bit numbers take fewer bits as their 8 top bits and the ``low`` others than as two bytes."""
-    part = x[:: max(1, x.size >> 16)]
-    bits = [int(table_kernel.entropy(np.bincount(v, minlength=256))) for v in (part & 255, part >> 8, part >> low)]
-    return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
+    step, counts = max(1, x.size >> 15), np.empty((3, 256), np.int64)
+    statistics.count_cuts(read_only(x), step, low, counts)
+    lower, upper, top = (int(table_kernel.entropy(row)) for row in counts)
+    return top + (-(-x.size // step) * low << table_kernel.POINT) < lower + upper
 
 
 def _plan_float(
