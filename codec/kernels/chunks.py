@@ -33,6 +33,7 @@ from codec.kernels.bodies import (
     close_body,
     open_body,
 )
+from codec.kernels.cached import jit
 from codec.kernels.heads import CHUNK, CONSTANT, LENGTH, WIDTH, span, varint
 from codec.kernels.made import whole
 from codec.kernels.native import call, move
@@ -127,7 +128,7 @@ def _settle(  # type: ignore[no-untyped-def]
     status[job] = found
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def decode(  # type: ignore[no-untyped-def]
     data, jobs, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, spare, rooms, made, asked,
     told, given, status, why,

@@ -13,6 +13,7 @@ import numpy as np
 from numba import carray, njit, types
 
 from codec.kernels import numbers as row_numbers
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, call, move
 from codec.kernels.statistics import WAYS, choose, tile_distances, tile_sums, tile_weights
 from codec.kernels.tables import INNER, pack_choice
@@ -132,7 +133,7 @@ def _coded(piece, tile, tiles, plan, encoder, beside, choice, out, at, most, wor
     return at + total
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def encode(  # type: ignore[no-untyped-def]
     p, planes, elements, tile, drops, pieces, starts, encoder, limits, weights, beside, out, at, choice, sums, work,
     numbers, report, known,

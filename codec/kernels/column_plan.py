@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.column_levels import LOW, column_levels, column_sums, level_of, row_levels
 from codec.kernels.statistics import TABLE_BITS
 from codec.kernels.tables import INNER, POINT, log2_of
@@ -153,7 +154,7 @@ def _count(x, tile, step, parts, rows, columns, counts):  # type: ignore[no-unty
                 flat[np.uint64(row + (beside[i] << 8)) + np.uint64(part[i])] += 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def number(  # type: ignore[no-untyped-def]
     x,
     tile,

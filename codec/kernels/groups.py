@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.statistics import TABLE_BITS, WAYS, choose, tile_weights
 from codec.kernels.tables import INNER, POINT, entropy, log2_of
@@ -180,7 +181,7 @@ def _merge(counts, groups, tiles, scale, rows, named):  # type: ignore[no-untype
     return chosen, best
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def group_planes(  # type: ignore[no-untyped-def]
     data, widths, tile, elements, scale, most, below, top, alphabet, room, report, limits, choice, counts
 ):

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.numbers import read as read_numbers
 from codec.kernels.planes import VECTOR_CODES
@@ -198,7 +199,7 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
     return at
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
     """Read the body data[at:end) of a span record without chunk. Returns 0, or -1 if the careful way must.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.coding import COLUMNS, LIMITS, LIMITS_AT, RAW, ROW, STAGE, TABLES, TOP, WEIGHTS, WIDTH
 from codec.kernels.cuts import (
     ADDRESS,
@@ -186,7 +187,7 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
     return DONE
 
 
-@njit(nogil=True, cache=True, _nrt=False, error_model="numpy")
+@jit(nogil=True, _nrt=False, error_model="numpy")
 def encode(  # type: ignore[no-untyped-def]
     jobs, level, ints, counts, tiles, bytes_, escapes, encoder, weights, seen, known, given, until, out, spans, chunks
 ):

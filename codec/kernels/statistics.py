@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.tables import INNER, POINT, log2_of
 
@@ -39,7 +40,7 @@ def _mixed() -> np.ndarray:
 MIX: Final = _mixed()
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: ignore[no-untyped-def]
     """One pass over every so-manieth tile (``step``): bits that occur, the range of magnitudes, how many of each field.
 
@@ -83,7 +84,7 @@ def _outside(x, first, span):  # type: ignore[no-untyped-def]
     return found != 0
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def present(x, start, step, out):  # type: ignore[no-untyped-def]
     """out[b] = 1 for each byte b among x[start], x[start + step], ...; x uint8[n]. out uint8[256] says beforehand which
     are known to be there: where all are among these, and next to one another, nothing is looked at twice.
@@ -106,7 +107,7 @@ def present(x, start, step, out):  # type: ignore[no-untyped-def]
                 out[part[i]] = 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def count_cuts(x, step, low, counts):  # type: ignore[no-untyped-def]
     """How often each byte occurs in every ``step``-th of x (uint16[n]): counts int64[3, 256] of its lower byte, of its
     upper byte, and of x >> low, which is a byte, too.
@@ -118,7 +119,7 @@ def count_cuts(x, step, low, counts):  # type: ignore[no-untyped-def]
         counts[2, (x[i] >> low) & 255] += 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     """Whether words of symbols (uint8[n]) come again more often than by chance, so that zstd may gain on tables.
 
@@ -150,7 +151,7 @@ def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     return found * 128 >= symbols.size
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def recurring(x, seen, counts):  # type: ignore[no-untyped-def]
     """As ``repeats``, of bytes that may be anything, x (uint8[n]); of many some windows are looked at.
 
@@ -296,7 +297,7 @@ def _window_of(counts, times, elements, sampled, least, most, exact, out):  # ty
     return bits * elements // max(1, sampled) + (extra << POINT)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least, most, varying, exact, out):  # type: ignore[no-untyped-def]
     """Which number of mantissa bits in the symbol is cheapest, of those whose bits ``candidates`` has; -1 for none.
 
@@ -325,7 +326,7 @@ def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least
     return chosen
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def patterned(symbols, shift, seen, counts):  # type: ignore[no-untyped-def]
     """Whether exponents come again in the same order more often than by chance, so that zstd may gain on them alone.
 
