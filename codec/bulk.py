@@ -173,14 +173,16 @@ def _in_halves(
 def _unpacked(data: Bytes, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], Bytes]:
     """What the kernel asked for: its rows, and what the frames of zstd hold."""
     told = asked[np.argsort(asked[:, bodies.FRAME_AT])]
-    given, place = np.empty(int(asked[:, bodies.FRAME_GIVES].sum()), np.uint8), 0
-    for row, (at, size, gives, _) in enumerate(told.tolist()):
+    given, place, places = np.empty(int(asked[:, bodies.FRAME_GIVES].sum()), np.uint8), 0, list[int]()
+    source, out, unpack = data.data, given.data, plain.unpack_zstd
+    for at, size, gives, _ in told.tolist():
         try:
-            given.data[place : place + gives] = plain.unpack_zstd(data.data[at : at + size], gives)
-            told[row, bodies.FRAME_PLACE] = place
+            out[place : place + gives] = unpack(source[at : at + size], gives)
+            places.append(place)
         except CorruptFileError:  # the careful way says which
-            told[row, bodies.FRAME_PLACE] = -1
+            places.append(-1)
         place += gives
+    told[:, bodies.FRAME_PLACE] = places
     return told, given
 
 

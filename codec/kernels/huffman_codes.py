@@ -147,7 +147,7 @@ def fit_address() -> int:
     return address_of(fit_at, FIT_AT)
 
 
-@jit(nogil=True)
+@jit(nogil=True, _nrt=True)  # it allocates, whoever calls it
 def table(lengths, out):  # type: ignore[no-untyped-def]
     """The decoder's entries for code lengths, uint8[256]: out uint64[2048]. Returns 0; -1 if the code is not complete.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.cached import jit
-from codec.kernels.tables import INNER, LOG2, POINT, at_least_two, get_step, length_of, rounded
+from codec.kernels.tables import INNER, LOG2, POINT, UNCOUNTED, at_least_two, get_step, length_of, rounded
 
 #: Bits in front of the frequencies, without those of the filler, which a mirrored table has not.
 _HEAD = 21
@@ -175,7 +175,7 @@ def fit(counts, middle, scale, freq, raw):  # type: ignore[no-untyped-def]
     return after
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt."""
     freq[:] = 0
