@@ -36,6 +36,8 @@ _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 _ASKED: Final = 1024
 #: Bytes that these may give in all, unless a single record asks for them: they are held together.
 _GIVEN: Final = 1 << 24
+#: Records to decode, see ``decode``: rows, or an int64[n, 5].
+Jobs = list[tuple[int, int, int, int, int]] | NDArray[np.int64]
 _NO_BYTES: Final = np.zeros(0, np.uint8)
 _NO_FRAMES: Final = np.zeros((0, 4), np.int64)
 
@@ -125,7 +127,7 @@ def span_tables(body: Any) -> SpanTables | None:
 
 
 def decode(
-    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    stored: Any, jobs: Jobs, out: Bytes, span: SpanTables | None,
     careful: Callable[[int], None], framed: bool = True,
 ) -> None:  # fmt: skip
     """Decode records into ``out``, and compare their checksums and those of what they hold.
@@ -161,7 +163,7 @@ def decode(
 
 
 def _in_halves(
-    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    stored: Any, jobs: Jobs, out: Bytes, span: SpanTables | None,
     careful: Callable[[int], None], framed: bool,
 ) -> None:  # fmt: skip
     """As ``decode``, with what frames of zstd give of half the records at a time."""
