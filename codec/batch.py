@@ -89,8 +89,8 @@ class _Room:
 
     def __init__(self) -> None:
         self.ints = np.zeros(names.INTS, np.int64)
-        self.counts = np.zeros(groups.GROUPS_MAX * (cuts.PLANES_MAX + 3) * 256, np.int64)
-        self.tiles = np.zeros(5 * names.TILES_MAX + 256, np.int64)
+        self.counts = np.zeros((groups.GROUPS_MAX * cuts.PLANES_MAX + groups.SPARE_ROWS) * 256, np.int64)
+        self.tiles = np.zeros(5 * names.TILES_MAX + 512, np.int64)
         self.bytes = np.empty(names.BYTES_SIZE, np.uint8)
         self.escapes = np.empty(names.SAMPLE_MAX * 3 // 2, np.uint32)
         self.encoder = np.empty(cuts.PLANES_MAX * groups.GROUPS_MAX * 256, np.uint32)

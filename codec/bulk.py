@@ -36,6 +36,8 @@ _ZEROS: Final = np.zeros(1 << 14, np.uint8)
 _ASKED: Final = 1024
 #: Bytes that these may give in all, unless a single record asks for them: they are held together.
 _GIVEN: Final = 1 << 24
+#: Records to decode, see ``decode``: rows, or an int64[n, 5].
+Jobs = list[tuple[int, int, int, int, int]] | NDArray[np.int64]
 _NO_BYTES: Final = np.zeros(0, np.uint8)
 _NO_FRAMES: Final = np.zeros((0, 4), np.int64)
 
@@ -125,7 +127,7 @@ def span_tables(body: Any) -> SpanTables | None:
 
 
 def decode(
-    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    stored: Any, jobs: Jobs, out: Bytes, span: SpanTables | None,
     careful: Callable[[int], None], framed: bool = True,
 ) -> None:  # fmt: skip
     """Decode records into ``out``, and compare their checksums and those of what they hold.
@@ -161,7 +163,7 @@ def decode(
 
 
 def _in_halves(
-    stored: Any, jobs: list[tuple[int, int, int, int, int]], out: Bytes, span: SpanTables | None,
+    stored: Any, jobs: Jobs, out: Bytes, span: SpanTables | None,
     careful: Callable[[int], None], framed: bool,
 ) -> None:  # fmt: skip
     """As ``decode``, with what frames of zstd give of half the records at a time."""
@@ -173,14 +175,16 @@ def _in_halves(
 def _unpacked(data: Bytes, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], Bytes]:
     """What the kernel asked for: its rows, and what the frames of zstd hold."""
     told = asked[np.argsort(asked[:, bodies.FRAME_AT])]
-    given, place = np.empty(int(asked[:, bodies.FRAME_GIVES].sum()), np.uint8), 0
-    for row, (at, size, gives, _) in enumerate(told.tolist()):
+    given, place, places = np.empty(int(asked[:, bodies.FRAME_GIVES].sum()), np.uint8), 0, list[int]()
+    source, out, unpack = data.data, given.data, plain.unpack_zstd
+    for at, size, gives, _ in told.tolist():
         try:
-            given.data[place : place + gives] = plain.unpack_zstd(data.data[at : at + size], gives)
-            told[row, bodies.FRAME_PLACE] = place
+            out[place : place + gives] = unpack(source[at : at + size], gives)
+            places.append(place)
         except CorruptFileError:  # the careful way says which
-            told[row, bodies.FRAME_PLACE] = -1
+            places.append(-1)
         place += gives
+    told[:, bodies.FRAME_PLACE] = places
     return told, given
 
 

@@ -204,19 +204,18 @@ class WeftFile:
 
     def _run_spans(self, task: Task, out: Bytes) -> None:
         """Whole spans, each with its chunk in its record."""
+        import numpy as np
+
         from codec import bulk
 
-        first = self.offsets[task.span]
-        stored = self.source.read_at(first, self.offsets[task.span + task.spans] - first)
-        jobs, at, begin = [], 0, 0
-        for span in range(task.span, task.span + task.spans):
-            entry = self.index.spans[span]
-            end = at + entry.record
-            jobs.append((at, end, begin, begin + entry.original, -1))
-            at, begin = end, begin + entry.original
+        each = slice(task.span, task.span + task.spans + 1)
+        places, begins = np.array(self.offsets[each]), np.array(self.starts[each])
+        stored = self.source.read_at(int(places[0]), int(places[-1] - places[0]))
+        places, begins = places - places[0], begins - begins[0]
+        jobs = np.stack((places[:-1], places[1:], begins[:-1], begins[1:], np.full(task.spans, -1)), 1)
 
         def careful(k: int) -> None:
-            self.decoder(task.span + k).decode_inline(out[jobs[k][2] : jobs[k][3]])
+            self.decoder(task.span + k).decode_inline(out[begins[k] : begins[k + 1]])
 
         bulk.decode(stored, jobs, out, None, careful)
 

@@ -21,6 +21,7 @@ from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
 from codec.kernels import leb128
 from codec.kernels import transforms as kernel
+from codec.likely import likely
 from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
 from codec.planner.levels import Level, level_of
@@ -32,7 +33,7 @@ from codec.stages.delta import Delta
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.numbers import Leb128
 from codec.stages.transforms import Copy, Fields, Transform
-from codec.ways import UINT, WAYS, Part, ramp_of
+from codec.ways import UINT, WAYS, Found, Part, ramp_of
 from codec.wire import varint
 
 #: Original bytes of a made span, at most, but for elements of 2 bytes: its parts are a chunk each, and one holds
@@ -168,21 +169,22 @@ def encode_structured(
         each = chunk_for(tile_for(shape, x.size), width)
     each = each // row * row or each  # whole rows, where they fit
     cut = [x[at : at + each] for at in range(0, x.size, each)]
-    ways = [list(filter(None, (way(part, dtype, shape) for way in WAYS))) for part in cut]
-    if not any(ways):
+    ways = [(None if level.probe else likely(part, dtype, shape)) or _every(part, dtype, shape) for part in cut]
+    if not any(tried for tried, _ in ways):
         return None
     spans: list[EncodedSpan] = []
     found: list[tuple[tuple[Transform, list[Part]] | None, bool]] = []
     quick = replace(level, mixing=False)  # which stage 8 would find out twenty times slower
-    for part, tried in zip(cut, ways, strict=True):
+    for part, (tried, plainly) in zip(cut, ways, strict=True):
         data, chosen = part.view(np.uint8), None
-        best = plain = code(data, dtype, shape, quick)
+        best = plain = code(data, dtype, shape, quick) if plainly else None
         for way in tried:
             coded = _made(data, dtype, *way, quick, code)
-            if coded.stored.size < best.stored.size:
+            if best is None or coded.stored.size < best.stored.size:
                 best, chosen = coded, way
+        assert best is not None
         # which codes integers of several bytes in one plane, as nothing else does
-        found.append((chosen, whole or best.stored.size * 100 > plain.stored.size * 95))
+        found.append((chosen, whole or plain is None or best.stored.size * 100 > plain.stored.size * 95))
         spans.append(best)
     if all(chosen is None for chosen, _ in found):
         return None
@@ -194,6 +196,11 @@ def encode_structured(
             both += [code(data, dtype, shape, level)] if close else []
             spans.append(min(both, key=lambda b: b.stored.size))
     return spans
+
+
+def _every(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[list[Found], bool]:
+    """What structures elements have; and that the plain way is to be tried."""
+    return list(filter(None, (way(x, dtype, shape) for way in WAYS))), True
 
 
 def _look() -> tuple[Any, Any]:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from codec.kernels.sources import digest
+
 #: A kernel that is compiled for each kind of work, whatever the file holds.
 _SIGNS: Final = {"compress": "spans.encode", "decompress": "chunks.decode"}
 #: Seconds for the other process to end once this one has done its half.
@@ -20,13 +22,16 @@ _PATIENCE: Final = 30
 
 
 def _cached(kernel: str) -> bool:
-    """Whether numba has compiled a kernel, named as MODULE.FUNCTION."""
+    """Whether numba has compiled a kernel, named as MODULE.FUNCTION, of these sources."""
     kernels, version = Path(__file__).parent / "kernels", "{}{}".format(*sys.version_info)
     wide = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "numba"  # where it may not write here
     folders = [kernels / "__pycache__", *wide.glob("kernels_*")]
     if os.environ.get("NUMBA_CACHE_DIR"):
         folders = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("kernels_*"))
-    return any(True for folder in folders for _ in folder.glob(f"{kernel}-*.py{version}.nbi"))
+    found = (path for folder in folders for path in folder.glob(f"{kernel}-*.py{version}.nbi"))
+    with contextlib.suppress(OSError):
+        return any(digest() in path.read_bytes() for path in found)
+    return False
 
 
 def kernels_are_cached() -> bool:

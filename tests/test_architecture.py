@@ -39,6 +39,7 @@ FLOORS = (
         "codec.encode",
         "codec.blocks",
         "codec.ways",
+        "codec.likely",
         "codec.structure",
         "codec.batch",
         "codec.decode",

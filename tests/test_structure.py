@@ -16,7 +16,7 @@ import codec
 from codec.container import records
 from codec.decode import SpanDecoder
 from codec.dtypes import DTYPES
-from codec.encode import EncodedSpan
+from codec.encode import EncodedSpan, encode_span
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
 from codec.planner.levels import level_of
@@ -290,6 +290,45 @@ def test_distinct_values_and_their_numbers(x: np.ndarray) -> None:
     assert [expected[k] for k in numbers] == x.tolist()
     if len(expected) > 1:
         assert kernel.distinct(x, len(expected) - 1, slots, values) == -1
+
+
+@given(hnp.arrays(np.uint16, st.integers(1, 20_000), elements=st.integers(0, 65_535), fill=st.just(7)))
+def test_few_values_of_16_bits_and_their_numbers(x: np.ndarray) -> None:
+    seen, values = np.full(65_536, 9, np.uint8), sorted(set(x.tolist()))
+    assert kernel.few(x, 65_536, seen) == len(values)
+    assert np.flatnonzero(seen).tolist() == values
+    assert kernel.few(x, len(values) - 1, seen) == -1
+    rank, numbers = np.zeros(65_536, np.uint8), np.zeros(x.size, np.uint8)
+    rank[values] = np.arange(len(values)) & 255
+    kernel.look_up(x, rank, numbers)
+    assert np.array_equal(numbers, rank[x])
+
+
+@pytest.mark.parametrize("spread", [3, 40, 90, 400, 9000])
+@pytest.mark.parametrize("kind", ["I16", "U16"])
+@pytest.mark.parametrize("odd", ["", "repeats", "outliers", "zeros", "holes"])
+def test_ways_that_are_not_tried_take_no_fewer_bytes(spread: int, kind: str, odd: str) -> None:
+    rng = np.random.default_rng(spread)
+    scales = np.exp(rng.normal(0, 0.3, 300))
+    x = np.rint(rng.normal(0, spread / 3, (200, 300)) * scales)
+    if odd == "repeats":
+        x = np.resize(x[:7], x.shape)
+    elif odd == "outliers":
+        x[::50, ::60] *= 40
+    elif odd == "zeros":
+        x[rng.random(x.shape) < 0.7] = 0
+    elif odd == "holes":
+        x *= 5
+    values = (x.clip(-30_000, 30_000) + (30_000 if kind == "U16" else 0)).astype(
+        np.int16 if kind == "I16" else np.uint16
+    )
+    data = values.reshape(-1).view(np.uint8)
+    found = []
+    for level in (DEFAULT, replace(DEFAULT, probe=True)):
+        spans = encode_structured(data, DTYPES[kind], values.shape, level)
+        spans = spans or [encode_span(data, DTYPES[kind], values.shape, level)]
+        found.append(sum(span.stored.size for span in spans))
+    assert found[0] <= found[1] * 1.001
 
 
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=4), st.integers(2048, 1 << 22))

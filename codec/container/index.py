@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ from codec.limits import (
 from codec.memory import kept
 from codec.wire import Cursor, text, varint
 
+#: Bytes of an index whose numbers are read all at once, at least and at most.
+_MANY = 1 << 11
+_TOO_MANY = 1 << 22
 _RECORD_MAX = RECORD_BODY_MAX + FRAME_BYTES
 
 
@@ -67,11 +71,9 @@ class Index:
 
     def span_offsets(self) -> tuple[list[int], list[int]]:
         """(offset in the original, offset in the file) of each span, and of the end behind the last."""
-        original, stored = [0], [HEADER_BYTES]
-        for s in self.spans:
-            original.append(original[-1] + s.original)
-            stored.append(stored[-1] + s.stored)
-        return original, stored
+        stored = [s.record + sum(s.chunks) if s.chunks else s.record for s in self.spans]
+        original = itertools.accumulate([s.original for s in self.spans], initial=0)
+        return list(original), list(itertools.accumulate(stored, initial=HEADER_BYTES))
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:
@@ -112,6 +114,14 @@ def decode(body: bytes | memoryview, name: str, room: int | None = None) -> Inde
     if digest:
         index.sha256 = bytes(c.take(32))
     index.source, index.level = c.text(NAME_BYTES_MAX), c.text(NAME_BYTES_MAX)
+    if _MANY <= c.end - c.at <= _TOO_MANY and "numpy" in sys.modules:  # to load it takes longer than to read an index
+        from codec.container import index_arrays
+
+        found = index_arrays.read(c.data, c.at, index.original, room)
+        if found is not None:
+            index.spans = list(map(SpanEntry, *found[0]))
+            index.tensors = list(map(TensorEntry, *found[1]))
+            return index
     total, left, number = 0, room if room is not None else 1 << 63, c.varint
     for _ in range(number(min(c.end, left // (FRAME_BYTES + 1)))):
         original, record = number(SPAN_BYTES_MAX), number(_RECORD_MAX)

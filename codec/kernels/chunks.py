@@ -33,11 +33,12 @@ from codec.kernels.bodies import (
     close_body,
     open_body,
 )
+from codec.kernels.cached import jit
 from codec.kernels.heads import CHUNK, CONSTANT, LENGTH, WIDTH, span, varint
 from codec.kernels.made import whole
 from codec.kernels.native import call, move
 from codec.kernels.payloads import JOB, MOST_TILES, OPEN, SUMS, run
-from codec.kernels.tables import INNER
+from codec.kernels.tables import UNCOUNTED
 from codec.kernels.transforms import COUNT, OFFSET_NUMBER, PLACES
 
 #: Of a record that nothing has come of yet (else see codec.kernels.bodies).
@@ -48,7 +49,7 @@ OPENED: Final = -1
 AT, END, FIRST, STOP, NUMBER = range(5)
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
     """Whether data[at:end) is a whole record of this kind, with its checksum."""
     if end - at < 13 or data[at] != kind or whole(data, at + 1, 4) != end - at - 13:
@@ -56,7 +57,7 @@ def _framed(data, at, end, kind, known, sums):  # type: ignore[no-untyped-def]
     return call(known[3], (data.ctypes.data + at, end - at - 8, sums.ctypes.data)) == whole(data, end - 8, 8)
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _begin(  # type: ignore[no-untyped-def]
     data, at, end, begin, stop, number, state, tables, spelled, out, scratch, small, numbers, known, skim, asked, told,
     given, why,
@@ -64,7 +65,7 @@ def _begin(  # type: ignore[no-untyped-def]
     """Read a body up to its planes, and those but for the last. Returns DONE, DECLINED, UNKNOWN or ASKS."""
     if number < 0:
         state[CONSTANT] = 0
-        at = span(data, at, end, state, tables, known[2] != 0)
+        at = span(data, at, end, state, tables, known[2] != 0, spelled)
         if at < 0 or stop - begin != state[LENGTH]:
             return DECLINED
         if (state[LENGTH] // state[WIDTH] + state[CHUNK] - 1) // state[CHUNK] > 1:
@@ -85,7 +86,7 @@ def _begin(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _make(row, room, out, known, sums, spare):  # type: ignore[no-untyped-def]
     """Make the bytes of a span whose parts are all in the room. Returns DONE, DECLINED or WRONG."""
     begin, stop, code = row[makes.BEGIN], row[makes.STOP], row[makes.CODE]
@@ -105,7 +106,7 @@ def _make(row, room, out, known, sums, spare):  # type: ignore[no-untyped-def]
     return DONE if found == row[makes.HASH] else WRONG
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _settle(  # type: ignore[no-untyped-def]
     data, state, out, scratch, small, numbers, known, zeros, spare, rooms, made, status, slot
 ):
@@ -127,7 +128,7 @@ def _settle(  # type: ignore[no-untyped-def]
     status[job] = found
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def decode(  # type: ignore[no-untyped-def]
     data, jobs, framed, state, tables, spelled, out, scratch, small, numbers, known, zeros, spare, rooms, made, asked,
     told, given, status, why,

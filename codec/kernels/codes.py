@@ -19,6 +19,7 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, move
 from codec.kernels.tables import INNER
 from codec.kernels.transforms import BITS, COUNT, FIELDS, FIRST, PART, PLACES, ROW, RUN, SECOND, SHIFT
@@ -134,7 +135,7 @@ def _(codes, at, shift, lanes, out, to):  # type: ignore[no-untyped-def]
     return lambda codes, at, shift, lanes, out, to: _flags_ir(codes, at, shift, lanes, out, to)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def every(codes):  # type: ignore[no-untyped-def]
     """The OR of all codes uint8[n]."""
     a, b, c, d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
@@ -170,7 +171,7 @@ def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[n
             move(out, to + i * step_to, src, at + i * step_at, size)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
     """The bits of a field from its codes to its place in each block."""
     each = size * 8 // bits
@@ -223,7 +224,7 @@ def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-
                 to += run
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[no-untyped-def]
     """The bits of a field into its codes, which have none of these bits yet: the inverse of pack."""
     each = size * 8 // bits

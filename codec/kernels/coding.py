@@ -13,8 +13,9 @@ import numpy as np
 from numba import carray, njit, types
 
 from codec.kernels import numbers as row_numbers
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, call, move
-from codec.kernels.statistics import choose, tile_distances, tile_sums
+from codec.kernels.statistics import WAYS, choose, tile_distances, tile_sums, tile_weights
 from codec.kernels.tables import INNER, length_of, pack_choice
 
 #: Columns of ``planes``: width in bits; how many tables, their stage, the first one's row among the encoder's tables,
@@ -172,7 +173,7 @@ def _coded(piece, lender, tile, tiles, plan, encoder, beside, choice, out, at, m
     return at + total
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def encode(  # type: ignore[no-untyped-def]
     p, planes, elements, tile, drops, pieces, starts, encoder, limits, weights, beside, out, at, choice, sums, work,
     numbers, report, known,
@@ -211,8 +212,10 @@ def encode(  # type: ignore[no-untyped-def]
             if plan[LIMITS]:
                 if plan[WEIGHTS] < 0:
                     tile_distances(piece, full, np.uint8(-1 - plan[WEIGHTS]), sums[:tiles])
+                elif plan[WEIGHTS] < WAYS:
+                    tile_weights(piece, full, plan[WEIGHTS], sums[:tiles])
                 else:
-                    tile_sums(piece, full, weights[plan[WEIGHTS]], plan[WEIGHTS] == 0, sums[:tiles])
+                    tile_sums(piece, full, weights[plan[WEIGHTS]], False, sums[:tiles])
                 choose(sums[:tiles], limits[plan[LIMITS_AT] : plan[LIMITS_AT] + plan[LIMITS]], choice[:tiles])
             for t in range(tiles if plan[LEAST] else 0):
                 choice[t] += plan[LEAST]

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.numbers import shape as numbers_shape
 from codec.kernels.numbers import size as numbers_size
 from codec.kernels.statistics import choose, tile_distances, tile_sums
@@ -92,7 +93,7 @@ def column_levels(sums, parts, seen, linear, columns):  # type: ignore[no-untype
     return squares
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def rows_numbers(x, tile, weights, middle, linear, limits, least, sums, row):  # type: ignore[no-untyped-def]
     """Bytes that the numbers of these tiles take; row uint8[tiles] gets them, sums int64[tiles] is worked in."""
     _sums(x, tile, weights, np.uint8(middle), linear, sums)
@@ -112,7 +113,7 @@ def _beyond(x, middle, most):  # type: ignore[no-untyped-def]
     return found != 0
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def present(x, tile, row, beside, middle, linear, seen, most):  # type: ignore[no-untyped-def]
     """Mark in seen (uint8[tables, 256]) which bytes each table has to code, of rows and columns so numbered.
 
@@ -149,7 +150,7 @@ def present(x, tile, row, beside, middle, linear, seen, most):  # type: ignore[n
                     flat[k << 8 | np.int64(part[i])] = 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def coded_bits(counts, frequencies):  # type: ignore[no-untyped-def]
     """Bits, times 2^POINT, that symbols take by tables: both int64[tables, 256]."""
     bits = np.int64(0)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.column_levels import LOW, column_levels, column_sums, level_of, row_levels
 from codec.kernels.statistics import TABLE_BITS
 from codec.kernels.tables import INNER, POINT, log2_of
@@ -133,7 +134,27 @@ def _limit(level, size, linear, most):  # type: ignore[no-untyped-def]
     return low
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
+def _count(x, tile, step, parts, rows, columns, counts):  # type: ignore[no-untyped-def]
+    """Add each byte to those of its class, the sum of its row's number and its column's; counts as in ``number``."""
+    n, period, flat = x.size, columns.size, counts.reshape(counts.size)
+    size = min(tile, period)
+    for t in range(rows.size):
+        mine, at, row = x[t * tile : min(t * tile + tile, n)], (t * step % parts) * tile, (rows[t] + 2 * FAR) << 8
+        if period == 1:
+            own = flat[row : row + 256]
+            for i in range(mine.size):
+                own[mine[i]] += 1
+            continue
+        for start in range(0, mine.size, size):
+            part = mine[start : min(start + size, mine.size)]
+            beside = columns[at : at + part.size]
+            for i in range(part.size):
+                # unsigned, so that nothing looks whether it counts from the end
+                flat[np.uint64(row + (beside[i] << 8)) + np.uint64(part[i])] += 1
+
+
+@jit(nogil=True)
 def number(  # type: ignore[no-untyped-def]
     x,
     tile,
@@ -189,19 +210,7 @@ def number(  # type: ignore[no-untyped-def]
     for t in range(tiles):
         rows[t] = min(max(_rounded(rows[t], unit), -FAR), FAR)
     counts[:] = 0
-    size = min(tile, period)
-    for t in range(tiles):
-        mine, at = x[t * tile : min(t * tile + tile, n)], (t * step % parts) * tile
-        row = rows[t] + 2 * FAR
-        if period == 1:
-            own = counts[row]
-            for i in range(mine.size):
-                own[mine[i]] += 1
-            continue
-        for start in range(0, mine.size, size):
-            part = mine[start : min(start + size, mine.size)]
-            for i in range(part.size):
-                counts[row + columns[at + i], part[i]] += 1
+    _count(x, tile, step, parts, rows, columns, counts)
     for k in range(CLASSES):
         some = np.int64(0)
         for s in range(256):

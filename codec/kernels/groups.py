@@ -13,8 +13,9 @@ from functools import cache
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
-from codec.kernels.statistics import TABLE_BITS, choose, tile_sums
+from codec.kernels.statistics import TABLE_BITS, WAYS, choose, tile_weights
 from codec.kernels.tables import INNER, POINT, entropy, log2_of
 
 #: Most groups of a plane.
@@ -27,9 +28,16 @@ QUICK = 1 << 15
 #: by them takes the other half too much.
 LEARNT = 5909
 
+#: Bytes of a tile from which on they are counted by themselves first.
+_FEW = 192
+
+#: Rows that ``counts`` has beside those of the planes: of each way, of a merge, and of a tile or names of bytes.
+SPARE_ROWS = (WAYS + 1) * GROUPS_MAX + 2
+
 #: Columns of ``report``: bytes of the plane, its tiles, bytes looked at first, what they take at their own entropy
-#: (times 2^POINT); groups, 0 if the plane is not worth coding, the weights they go by, the row of the first.
-SIZE, TILES, LOOKED, BITS, COUNT, WAY, ROW = range(7)
+#: (times 2^POINT); groups, 0 if the plane is not worth coding, the weights they go by, the row of the first, and what
+#: data, tables and choices are expected to take (times 2^POINT).
+SIZE, TILES, LOOKED, BITS, COUNT, WAY, ROW, TAKEN, REPORT = range(9)
 
 
 @njit(**INNER)
@@ -62,7 +70,7 @@ def _limits(sums, most, room, limits):  # type: ignore[no-untyped-def]
     values = room[:n]
     for t in range(n):
         values[t] = sums[t]
-    ordered = _sorted(values, room[n : 2 * n], room[2 * n :])
+    ordered = _sorted(values, room[n : 2 * n], room[2 * n : 2 * n + 256])
     groups = most if most < n else n
     for k in range(1, groups):
         limit = ordered[k * n // groups]
@@ -83,39 +91,71 @@ def _count(x, counts, other):  # type: ignore[no-untyped-def]
         counts[x[pairs]] += 1
 
 
+@njit(**INNER)
+def _count_ways(x, full, tiles, ways, choice, hist, counts):  # type: ignore[no-untyped-def]
+    """Add the bytes of each tile (``full`` of them, the last may be shorter) to the row of its group, for each way.
+
+    choice uint8[ways * tiles]; counts int64[>= ways * GROUPS_MAX, 256]. Bytes are counted once, whatever the number of
+    ways, in hist int32[4, 256]: most neighbours that are equal don't wait for each other.
+    """
+    hist[:] = 0
+    for t in range(tiles):
+        part = x[t * full : min(t * full + full, x.size)]
+        if part.size < _FEW:
+            for way in range(ways):
+                own = counts[GROUPS_MAX * way + choice[way * tiles + t]]
+                for i in range(part.size):
+                    own[part[i]] += 1
+            continue
+        quads = part.size // 4 * 4
+        for i in range(0, quads, 4):
+            hist[0, part[i]] += np.int32(1)
+            hist[1, part[i + 1]] += np.int32(1)
+            hist[2, part[i + 2]] += np.int32(1)
+            hist[3, part[i + 3]] += np.int32(1)
+        for i in range(quads, part.size):
+            hist[0, part[i]] += np.int32(1)
+        for s in range(256):
+            hist[0, s] += hist[1, s] + hist[2, s] + hist[3, s]
+        for way in range(ways):
+            own = counts[GROUPS_MAX * way + choice[way * tiles + t]]
+            for s in range(256):
+                own[s] += np.int64(hist[0, s])
+        hist[:] = 0
+
+
 @njit(inline="always", **INNER)
-def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
+def _merge(counts, groups, tiles, scale, rows, named):  # type: ignore[no-untyped-def]
     """How many neighbouring groups to merge into one, 1, 2, 4, ..., and the bits that takes, times 2^POINT.
 
     ``counts`` int64[>= groups, 256] of one byte in ``scale``: those of the merged groups are left in its first rows.
-    The bits are those of data, tables and choices; of equals the more merged wins. ``rows`` as ``counts``: worked in.
+    The bits are those of data, tables and choices; of equals the more merged wins. ``rows`` as ``counts`` and ``named``
+    int64[256] are worked in: of the bytes that occur, side by side, their counts and which they are.
     What was not counted fits a table worse than what was: by LEARNT bits for each symbol and as many bytes. Without
     that, 16 groups of weights that are all alike look better than one, and are 0.04 % larger.
     """
-    low, high = 256, 0
+    kinds = np.int64(0)
     for s in range(256):
         n = np.int64(0)
         for k in range(groups):
-            rows[k, s] = counts[k, s]
+            rows[k, kinds] = counts[k, s]
             n += counts[k, s]
-        if n > 0:
-            high = s + 1
-            if low == 256:
-                low = s
+        named[kinds] = s
+        kinds += np.int64(n > 0)
     best, chosen, step, left = np.int64(-1), np.int64(1), np.int64(1), groups
     while True:
         total = np.int64(0)
         for k in range(left):
             n, own, first, last, used = np.int64(0), np.int64(0), np.int64(-1), np.int64(-1), np.int64(-1)
-            for s in range(low, high):
+            for s in range(kinds):
                 c = rows[k, s]
                 if c > 0:
                     n += c
                     own -= c * log2_of(c)
                     used += 1
-                    last = s
+                    last = named[s]
                     if first < 0:
-                        first = s
+                        first = last
             if n > 0:
                 own += n * log2_of(n)
             total += (
@@ -125,38 +165,45 @@ def _merge(counts, groups, tiles, scale, rows):  # type: ignore[no-untyped-def]
         total += scale * ((tiles * choice) << POINT)
         if best < 0 or total <= best:
             best, chosen = total, step
-            for k in range(left):
-                for s in range(low, high):
-                    counts[k, s] = rows[k, s]
         if left == 1:
-            return chosen, best
+            break
         for k in range((left + 1) // 2):
             odd = 2 * k + 1 < left
-            for s in range(low, high):
+            for s in range(kinds):
                 rows[k, s] = rows[2 * k, s] + (rows[2 * k + 1, s] if odd else 0)
         step, left = 2 * step, (left + 1) // 2
+    for k in range((groups + chosen - 1) // chosen if chosen > 1 else 0):
+        for s in range(256):
+            n = np.int64(0)
+            for j in range(k * chosen, min(k * chosen + chosen, groups)):
+                n += counts[j, s]
+            counts[k, s] = n
+    return chosen, best
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def group_planes(  # type: ignore[no-untyped-def]
-    data, widths, tile, elements, scale, most, below, top, alphabet, weights, room, report, limits, choice, counts
+    data, widths, tile, elements, scale, most, below, top, alphabet, room, report, limits, choice, counts
 ):
     """For each plane whether it is worth coding, its groups, and their counts.
 
     data uint8: the planes of ``elements`` elements in tiles of ``tile``, one behind the other, 1 in ``scale`` of what
     will be coded; ``widths`` int64: the bits of each. A plane is worth coding below so many thousandths of its size. It
-    gets at most ``most`` groups, by the weights (int64[ways, 256], the first are the bytes themselves) that take the
-    fewest bits. Plane ``top`` (-1: none) is one of symbols: these are grouped by the first weights, and 0..alphabet
-    occur though the sample may not show it; in the others any byte may.
+    gets at most ``most`` groups, by the weights (see ``tile_weights``) that take the fewest bits. Plane ``top`` (-1:
+    none) is one of symbols: these are grouped by the first weights, and 0..alphabet occur though the sample may not
+    show it; in the others any byte may.
 
-    room int64[3 * tiles + 256] and choice uint8[tiles] are worked in. ``report`` int64[planes, 7]: see SIZE. ``limits``
-    int64[planes + 1, GROUPS_MAX]: those between the groups of a plane. ``counts`` int64[GROUPS_MAX * (planes + 3), 256]
-    gets a row for each group of each plane. The last rows of these two are worked in. Returns how many rows it got.
+    room int64[3 * tiles + 256 + WAYS] and choice uint8[WAYS * tiles] are worked in (tiles: elements // tile + 1).
+    ``report`` int64[planes, REPORT]: see SIZE. ``limits`` int64[planes + WAYS, GROUPS_MAX]: those between the groups of
+    a plane. ``counts`` int64[GROUPS_MAX * planes + SPARE_ROWS, 256] gets a row for each group of each plane. The last
+    rows of these two are worked in. Returns how many rows it got.
     """
     planes, start, rows = widths.size, np.int64(0), np.int64(0)
-    spare = GROUPS_MAX * planes
-    some, other, merged = counts[spare:], counts[spare + GROUPS_MAX :], counts[spare + 2 * GROUPS_MAX :]
-    bounds = limits[planes]
+    spare = counts[GROUPS_MAX * planes :]
+    some, other, merged = spare[: WAYS * GROUPS_MAX], spare[GROUPS_MAX:], spare[WAYS * GROUPS_MAX :]
+    found = room[3 * (elements // tile + 1) + 256 :]
+    hist = spare[(WAYS + 1) * GROUPS_MAX :][:2].view(np.int32).reshape((4, 256))
+    named = spare[(WAYS + 1) * GROUPS_MAX]
     for p in range(planes):
         full = (tile * widths[p] + 7) // 8
         tail = (elements % tile * widths[p] + 7) // 8
@@ -174,7 +221,7 @@ def group_planes(  # type: ignore[no-untyped-def]
             symbols += np.int64(some[0, s] > 0)
         bits = entropy(some[0])
         report[p, SIZE], report[p, TILES], report[p, LOOKED], report[p, BITS] = size, tiles, looked, bits
-        report[p, COUNT], report[p, WAY], report[p, ROW] = 0, 0, rows
+        report[p, COUNT], report[p, WAY], report[p, ROW], report[p, TAKEN] = 0, 0, rows, 0
         if size == 0:
             continue
         total = size * scale
@@ -182,33 +229,41 @@ def group_planes(  # type: ignore[no-untyped-def]
         if coded * 1000 >= (total * 8 << POINT) * below:
             continue
         best, groups, several = np.int64(-1), np.int64(0), most > 1 and tiles > 1
-        sums, chosen = room[:tiles], choice[:tiles]
-        for way in range(weights.shape[0] if p != top and several else 1):
-            cuts = np.int64(0)
+        sums, ways = room[:tiles], WAYS if p != top and several else 1
+        cut = limits[planes:]
+        for way in range(ways):
+            chosen, found[way] = choice[way * tiles : way * tiles + tiles], 0
             if several:
-                tile_sums(x, full, weights[way], way == 0, sums)
-                cuts = _limits(sums, most, room[tiles:], bounds)
-            choose(sums, bounds[:cuts], chosen)
-            for k in range(cuts + 1):
+                tile_weights(x, full, way, sums)
+                found[way] = _limits(sums, most, room[tiles:], cut[way])
+            choose(sums, cut[way, : found[way]], chosen)
+            for k in range(GROUPS_MAX * way, GROUPS_MAX * way + found[way] + 1):
                 for s in range(256):
                     some[k, s] = 0
+        if ways > 1:
+            _count_ways(x, full, tiles, ways, choice, hist, some)
+        else:
+            for k in range(found[0] + 1):
+                for s in range(256):
                     other[k, s] = 0
             for t in range(tiles):
-                k = chosen[t]
+                k = choice[t]
                 _count(x[t * full : min(t * full + full, size)], some[k], other[k])
-            for k in range(cuts + 1):
+            for k in range(found[0] + 1):
                 for s in range(256):
                     some[k, s] += other[k, s]
-            step, bits = _merge(some, cuts + 1, tiles, scale, merged)
+        for way in range(ways):
+            mine, cuts = some[GROUPS_MAX * way :], found[way]
+            step, bits = _merge(mine, cuts + 1, tiles, scale, merged, named)
             if best >= 0 and bits >= best:
                 continue
             best, groups = bits, cuts // step + 1
-            report[p, COUNT], report[p, WAY] = groups, way
+            report[p, COUNT], report[p, WAY], report[p, TAKEN] = groups, way, bits
             for k in range(groups - 1):
-                limits[p, k] = bounds[k * step + step - 1]
+                limits[p, k] = cut[way, k * step + step - 1]
             for k in range(groups):
                 for s in range(256):
-                    counts[rows + k, s] = some[k, s]
+                    counts[rows + k, s] = mine[k, s]
         for k in range(rows, rows + groups):
             for s in range(256):
                 if scale > 1:
@@ -224,22 +279,22 @@ _U8, _I64 = types.CPointer(types.uint8), types.CPointer(types.int64)
 def address() -> int:
     """The address of ``group_planes`` for kernels that call it.
 
-    int64 f(data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, weights, room, report,
-    limits, choice, counts), each an int64; four ways to weigh.
+    int64 f(data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, room, report, limits,
+    choice, counts), each an int64.
     """
     i64 = types.int64
-    signature = i64(_U8, i64, _I64, *[i64] * 8, *[_I64] * 4, _U8, _I64)
+    signature = i64(_U8, i64, _I64, *[i64] * 8, *[_I64] * 3, _U8, _I64)
 
     def group_at(  # type: ignore[no-untyped-def]
-        data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, weights, room, report, limits,
-        choice, counts,
+        data, size, widths, planes, tile, elements, scale, most, below, top, alphabet, room, report, limits, choice,
+        counts,
     ):  # fmt: skip
         tiles = elements // tile + 1
         return group_planes(
             carray(data, size), carray(widths, planes), tile, elements, scale, most, below, top, alphabet,
-            carray(weights, (4, 256)), carray(room, 3 * tiles + 256), carray(report, (planes, 7)),
-            carray(limits, (planes + 1, GROUPS_MAX)), carray(choice, tiles),
-            carray(counts, (GROUPS_MAX * (planes + 3), 256)),
+            carray(room, 3 * tiles + 256 + WAYS), carray(report, (planes, REPORT)),
+            carray(limits, (planes + WAYS, GROUPS_MAX)), carray(choice, WAYS * tiles),
+            carray(counts, (GROUPS_MAX * planes + SPARE_ROWS, 256)),
         )  # fmt: skip
 
     return address_of(group_at, signature)

@@ -11,13 +11,14 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.huffman_codes import table as huffman_table
 from codec.kernels.numbers import read as read_numbers
 from codec.kernels.planes import VECTOR_CODES
 from codec.kernels.registers import SIZE as HELD
 from codec.kernels.registers import build
 from codec.kernels.round_tables import read as read_round
-from codec.kernels.tables import INNER, lay_out, read, read_lengths
+from codec.kernels.tables import UNCOUNTED, lay_out, read, read_lengths
 
 #: Fields of a span's state.
 LENGTH: Final = 0
@@ -49,7 +50,7 @@ FULL_WORDS: Final = 16 * TABLE_WORDS
 FOLDED, WINDOWED, CONSTANTS, DROPS, ESCAPES = 4, 8, 16, 32, 64
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def varint(data, at, end, most):  # type: ignore[no-untyped-def]
     """(value, position behind it); the position is -1 if it does not end, is misspelt or is more than ``most``."""
     value, shift = np.int64(0), 0
@@ -65,7 +66,7 @@ def varint(data, at, end, most):  # type: ignore[no-untyped-def]
     return 0, -1
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _held(data, at, end, count, tables, freq):  # type: ignore[no-untyped-def]
     """Read rANS tables from data[at:end) and lay them out for registers; the position behind them, or -1 if one does
     not fit, or is corrupt.
@@ -78,10 +79,9 @@ def _held(data, at, end, count, tables, freq):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(**INNER)
-def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore[no-untyped-def]
+@njit(**UNCOUNTED)
+def _tables(data, at, end, count, stage, tables, freq, lengths, encoder):  # type: ignore[no-untyped-def]
     """Read and lay out the tables of a plane from data[at:end); the position behind them, or -1."""
-    encoder = np.empty(256, np.uint32)
     for k in range(count):
         out = tables[k * 2048 : k * 2048 + 2048]
         if stage != 3:
@@ -96,7 +96,7 @@ def _tables(data, at, end, count, stage, tables, freq, lengths):  # type: ignore
     return at
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _columns(data, at, end, count, tile, room):  # type: ignore[no-untyped-def]
     """Read the numbers of columns into ``room`` (uint8), again and again for a whole tile. How many, and the position
     behind them; or -1 for that.
@@ -112,11 +112,11 @@ def _columns(data, at, end, count, tile, room):  # type: ignore[no-untyped-def]
     return period, at
 
 
-@njit(**INNER)
-def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
+@njit(**UNCOUNTED)
+def span(data, at, end, state, tables, permutes, room):  # type: ignore[no-untyped-def]
     """Read a span record's body up to its chunk's body, into state and tables; the position behind, or -1.
 
-    ``permutes``: whether tables may be laid out for registers.
+    ``permutes``: whether tables may be laid out for registers. room uint64[>= 416] is worked in.
     """
     length, at = varint(data, at, end, 1 << 23)
     if at < 0 or end - at < 2 or length < 1:
@@ -156,7 +156,8 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
     if planes == 0 and flags & (WINDOWED | ESCAPES):
         return -1
     state[TILE], state[CHUNK], state[PLANES] = tile, chunk, planes
-    freq, lengths = np.empty((1, 256), np.int64), np.empty(256, np.uint8)
+    freq, encoder = room[:256].view(np.int64).reshape((1, 256)), room[256:384].view(np.uint32)
+    lengths = room[384:416].view(np.uint8)
     low, rows, layout = np.int64(0), 0, np.int64(0)
     for p in range(planes):
         if end - at < 2:
@@ -179,7 +180,7 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
         if permutes and stage == 2 and min(chunk, length // width) * bits >= 8 << 16:
             behind = _held(data, at, end, count, mine, freq)
         state[place + IN_REGISTERS] = np.int64(behind >= 0)
-        at = behind if behind >= 0 else _tables(data, at, end, count, stage, mine, freq, lengths)
+        at = behind if behind >= 0 else _tables(data, at, end, count, stage, mine, freq, lengths, encoder)
         if at < 0:
             return -1
         rows += count
@@ -198,11 +199,12 @@ def span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def
     return at
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def read_span(data, at, end, state, tables, permutes):  # type: ignore[no-untyped-def]
     """Read the body data[at:end) of a span record without chunk. Returns 0, or -1 if the careful way must.
 
     state int64[STATE]; tables uint64[MOST_TABLES * TABLE_WORDS]; permutes: whether there is an address of
     codec.kernels.permute to decode with.
     """
-    return 0 if span(data, at, end, state, tables, permutes) == end else -1
+    room = np.empty(416, np.uint64)
+    return 0 if span(data, at, end, state, tables, permutes, room) == end else -1

@@ -23,6 +23,7 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
+from codec.kernels.cached import jit
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
 from codec.kernels.native import address_of, will_write
 from codec.kernels.tables import INNER
@@ -89,7 +90,7 @@ overload(_store)(lambda array, at, word: lambda array, at, word: _store_ir(array
 overload(_zeros)(lambda word: lambda word: _zeros_ir(word))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-def]
     """Encode n bytes in tiles of ``tile``: four streams, one behind the other from out[0]. Returns their bytes in all.
 
@@ -213,7 +214,7 @@ def _moved(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  
     return bit >> 3, bit & 7, a, e, t, r
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def decode(src, starts, ends, tables, choice, tile, dst, n, ahead, step):  # type: ignore[no-untyped-def]
     """Decode n bytes in tiles of ``tile`` from four streams. Returns 0, or -1 if a stream is not exactly its tiles.
 

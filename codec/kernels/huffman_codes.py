@@ -15,8 +15,9 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.tables import FIT_AT, RAW_MAX, at_least_two, write_lengths
 
@@ -35,7 +36,7 @@ _U = np.uint64
 _B8, _B63, _B255 = np.uint64(8), np.uint64(63), np.uint64(255)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def lengths(counts, out):  # type: ignore[no-untyped-def]
     """Code lengths of least total for these counts, at most LIMIT: package-merge. Returns that total, in bits.
 
@@ -97,7 +98,7 @@ def lengths(counts, out):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def codes(lengths, out):  # type: ignore[no-untyped-def]
     """The encoder's entries for code lengths 0..LIMIT, uint8[256]: out uint32[256], ABSENT for absent symbols."""
     code = 0
@@ -113,7 +114,7 @@ def codes(lengths, out):  # type: ignore[no-untyped-def]
         code <<= 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def fit_all(counts, encoder, raw, ends):  # type: ignore[no-untyped-def]
     """Fit a code to each row of counts (int64[rows, 256], see ``at_least_two``), written one behind the other.
 
@@ -146,7 +147,7 @@ def fit_address() -> int:
     return address_of(fit_at, FIT_AT)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True, _nrt=True)  # it allocates, whoever calls it
 def table(lengths, out):  # type: ignore[no-untyped-def]
     """The decoder's entries for code lengths, uint8[256]: out uint64[2048]. Returns 0; -1 if the code is not complete.
 

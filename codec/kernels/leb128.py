@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from codec.kernels.cached import jit
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def read(data, signed, values, ends):  # type: ignore[no-untyped-def]
     """Integers from the front of data uint8[n], up to the first that is cut short, longer than its value needs, or of
     more than 64 bits (of 63, if ``signed``). values int64[m] gets them (modulo 2^64) and ends int64[m] where each ends;
@@ -38,7 +39,7 @@ def read(data, signed, values, ends):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def write(values, offset, signed, out):  # type: ignore[no-untyped-def]
     """Integers, values uintW[m] plus an offset (int64), to out uint8[n]. Returns 0, or -1 if they do not take exactly n
     bytes.

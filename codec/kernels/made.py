@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.heads import varint
-from codec.kernels.tables import INNER
+from codec.kernels.tables import UNCOUNTED
 from codec.kernels.transforms import (
     BITS,
     CODES_NUMBER,
@@ -43,7 +43,7 @@ MADE: Final = END + 16
 PARTS: Final = (1 << 20) + 16 * 8
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def whole(data, at, size):  # type: ignore[no-untyped-def]
     """A number of up to eight bytes, low first."""
     found = np.int64(0)
@@ -52,7 +52,7 @@ def whole(data, at, size):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _fields(data, at, end, length, row):  # type: ignore[no-untyped-def]
     """Read the parameters of fields; the position behind them, or -1."""
     if at >= end or data[at] < 2 or data[at] > 16:
@@ -72,7 +72,7 @@ def _fields(data, at, end, length, row):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _field_of_codes(data, at, end, f, row):  # type: ignore[no-untyped-def]
     """Read how field ``f`` has codes; the position behind it, or -1."""
     size, at = varint(data, at, end, 1 << 16)
@@ -91,7 +91,7 @@ def _field_of_codes(data, at, end, f, row):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _codes(data, at, end, length, row):  # type: ignore[no-untyped-def]
     """Read the parameters of packed codes; the position behind them, or -1. PLACES has the bits of parts meanwhile."""
     if at >= end or data[at] < 2 or data[at] > 16:
@@ -120,7 +120,7 @@ def _codes(data, at, end, length, row):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def _parameters(data, at, end, length, row):  # type: ignore[no-untyped-def]
     """Read the parameters of a transform, and how many bytes its parts have; the position behind them, or -1."""
     number = row[NUMBER]
@@ -154,14 +154,14 @@ def _parameters(data, at, end, length, row):  # type: ignore[no-untyped-def]
     return at if row[FIRST] > 0 else -1
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def is_made(data, at, end):  # type: ignore[no-untyped-def]
     """Whether a span record's body is that of a made span."""
     _, at = varint(data, at, end, 1 << 23)
     return at >= 0 and end - at > 2 and data[at + 1] & 128 != 0
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def read(data, at, end, row):  # type: ignore[no-untyped-def]
     """Read the body data[at:end) of a made span's record into row int64[MADE]; its length, or -1."""
     length, at = varint(data, at, end, 1 << 19)

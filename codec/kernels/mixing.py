@@ -16,9 +16,11 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from codec.kernels.cached import jit
 
 #: Contexts, and inputs of the mixer: the contexts, the match, a constant, and zeros.
 CONTEXTS: Final = 10
@@ -194,7 +196,7 @@ _predict: Any = _predict_plain if config.DISABLE_JIT else _predict_ir
 _learn: Any = _learn_plain if config.DISABLE_JIT else _learn_ir
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _coarse(x):  # type: ignore[no-untyped-def]
     """Four steps an octave of a number with 8 fractional bits, two below 1/4; below 64."""
     if x < 64:
@@ -206,7 +208,7 @@ def _coarse(x):  # type: ignore[no-untyped-def]
     return min(4 * k + x - 14, 63)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _fine(x):  # type: ignore[no-untyped-def]
     """Eight steps an octave of the same, and below 1/4; below 168."""
     if x < 64:
@@ -218,7 +220,7 @@ def _fine(x):  # type: ignore[no-untyped-def]
     return 8 * k + x - 8
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _number(value, framing, signed, centre, last, size):  # type: ignore[no-untyped-def]
     """How large an element is, 0 to 65535, with 8 fractional bits. ``value`` of ``size`` bytes, of which the last."""
     if framing == 0:
@@ -232,7 +234,7 @@ def _number(value, framing, signed, centre, last, size):  # type: ignore[no-unty
     return (value if value < 65535 else np.int64(65535)) << 8
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def code(  # type: ignore[no-untyped-def]
     decoding, stored, out, plane, size, parameters, bits, table, weights, estimates, starts, columns, places, small,
     seen, lanes, wide,
@@ -417,7 +419,7 @@ def code(  # type: ignore[no-untyped-def]
     return at + count
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def elements(data, framing, out):  # type: ignore[no-untyped-def]
     """Elements of bytes (uint8) as signed numbers, cut to 13 bits, into out int16[data.size]; how many there are."""
     e, j, value = np.int64(0), np.int64(0), np.int64(0)
@@ -433,7 +435,7 @@ def elements(data, framing, out):  # type: ignore[no-untyped-def]
     return e
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def differences(values, samples, scores):  # type: ignore[no-untyped-def]
     """How far elements (int16) are from those some distance before: the sum over ``samples`` of them, spread over those
     that have scores.size (int32) others before them, into scores[distance - 1].

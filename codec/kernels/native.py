@@ -1,9 +1,6 @@
 """Addresses of jitted functions, for kernels that call one another by address.
 
-A kernel that calls another by address is compiled without it: each is compiled once, and numba's cache, which is keyed
-on the file of the function alone, cannot hold an old copy of the other.
-(Of constants, and of what is inlined, it can: where sources change under a cache that is kept, as by a checkout in an
-editable install, remove codec/kernels/__pycache__.)
+A kernel that calls another by address is compiled without it: each is compiled once.
 """
 
 from __future__ import annotations
@@ -14,9 +11,11 @@ from functools import cache
 from typing import Any, Final
 
 from llvmlite import ir
-from numba import cfunc, config, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from codec.kernels.cached import Callback
 
 #: The functions behind "addresses" when nothing is compiled.
 _PYTHON: Final[list[Callable[..., int]]] = []
@@ -28,7 +27,8 @@ def address_of(function: Callable[..., int], signature: Any) -> int:
     It is called with an int64 for each argument (see ``call``). The function makes arrays of pointers with carray.
     """
     if not config.DISABLE_JIT:
-        return int(cfunc(signature, nogil=True, cache=True)(function).address)
+        compiled: Any = Callback(function, signature)
+        return int(compiled.address)
     kinds = [a.dtype if isinstance(a, types.CPointer) else None for a in signature.args]
     targets = [None if k is None else ctypes.POINTER(getattr(ctypes, f"c_{k.name}")) for k in kinds]
 

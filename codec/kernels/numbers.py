@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.tables import INNER
 
 #: Numbers are 0 to MOST; the low bits of a difference are at most LOW_MAX.
@@ -20,7 +21,7 @@ def _difference(number, middle):  # type: ignore[no-untyped-def]
     return 2 * d - 1 if d > 0 else -2 * d
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def size(numbers, middle, low):  # type: ignore[no-untyped-def]
     """Bytes that numbers (uint8, each at most MOST) take as differences from ``middle`` with ``low`` low bits."""
     bits = np.int64(0)
@@ -29,7 +30,7 @@ def size(numbers, middle, low):  # type: ignore[no-untyped-def]
     return 2 + ((bits + 7) >> 3)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def shape(numbers):  # type: ignore[no-untyped-def]
     """middle << 3 | low: those by which numbers (uint8[>= 1]) take the fewest bytes, or nearly. The median is in the
     middle.
@@ -51,7 +52,7 @@ def shape(numbers):  # type: ignore[no-untyped-def]
     return middle << 3 | chosen
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def write(numbers, middle, low, out, at):  # type: ignore[no-untyped-def]
     """Write numbers to out[at:] (uint8, with room for ``size`` bytes); the position behind them."""
     out[at], out[at + 1] = middle, low
@@ -83,7 +84,7 @@ def write(numbers, middle, low, out, at):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def read(src, at, end, numbers):  # type: ignore[no-untyped-def]
     """Read numbers (uint8[n]) from src[at:end). The position behind them, or -1 if they are corrupt."""
     if end - at < 2 or src[at] > MOST or src[at + 1] > LOW_MAX:

@@ -23,6 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codec.kernels import cpu
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, will_write
 from codec.kernels.registers import (
     BASE,
@@ -325,7 +326,7 @@ def _together(src_a, pad_a, choice_a, a, src_b, pad_b, choice_b, b):  # type: ig
     _one(2, src_b, pad_b, choice_b, b, u, origin, ready)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def decode(src, pad, choice, job, other_src, other_pad, other_choice, other):  # type: ignore[no-untyped-def]
     """Do a job, or two: decode bytes in tiles from words, which leaves the read position in FOUND, -1 if they run out.
 

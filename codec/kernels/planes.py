@@ -27,6 +27,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.tables import INNER
 
@@ -436,7 +437,7 @@ def _split(layout, plain, src, ints, drops, places, out, spare, escape_at, escap
 
 @cache
 def _make(layout: int) -> Kernels:
-    @njit(nogil=True, cache=True)
+    @jit(nogil=True)
     def split(src, ints, drops, places, out, spare, escape_at, escape_value):  # type: ignore[no-untyped-def]
         """Elements -> planes. Returns the number of escapes, or -1 if there are more than the arrays hold.
 
@@ -446,7 +447,7 @@ def _make(layout: int) -> Kernels:
         """
         return _split(layout, 0, src, ints, drops, places, out, spare, escape_at, escape_value)
 
-    @njit(nogil=True, cache=True)
+    @jit(nogil=True)
     def merge(dst, ints, drops, places, payload, scratch, zeros):  # type: ignore[no-untyped-def]
         """Planes -> elements, without escapes. Returns 0, or -1 if bits that no element uses are not 0.
 
@@ -460,7 +461,7 @@ def _make(layout: int) -> Kernels:
     return Kernels(split, merge)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def check_escapes(n, ints, drops, places, payload, scratch, listed, count):  # type: ignore[no-untyped-def]
     """Before ``merge``: -1 if an escape is out of order, outside, or where the last plane is missing or not 0.
 
@@ -491,7 +492,7 @@ def check_escapes(n, ints, drops, places, payload, scratch, listed, count):  # t
     return 0
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def put_escapes(dst, ints, drops, shift, planes, listed, count):  # type: ignore[no-untyped-def]
     """OR escapes into merged elements. -1 if one is zero, out of order, outside, or where there is no last
     plane; else 0.

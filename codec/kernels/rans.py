@@ -28,6 +28,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codec.kernels import cpu
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, will_write
 from codec.kernels.tables import INNER
 
@@ -407,39 +408,39 @@ def _encode(mode, rows, src, n, tile, choice, table, lanes, states, out, order):
 # The path is part of a function's name, not of its closure or globals, so that each has its own place in the cache.
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _decode_avx512(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
     return _decode(WIDE, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _decode_gather(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
     return _decode(WIDE_GATHER, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _decode_avx2(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
     return _decode(NARROW, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _decode_scalar(src, at, end, lanes, table, choice, tile, states, dst, n):  # type: ignore[no-untyped-def]
     return _decode(PLAIN, src, at, end, lanes, table, choice, tile, states, dst, n, EXPAND, 0, 0)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _encode_avx512(src, n, tile, choice, table, lanes, states, out, top):  # type: ignore[no-untyped-def]
     if top < 128 and lanes != 16:
         return _encode(WIDE, 8, src, n, tile, choice, table, lanes, states, out, COMPRESS)
     return _encode(WIDE, 16, src, n, tile, choice, table, lanes, states, out, COMPRESS)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _encode_avx2(src, n, tile, choice, table, lanes, states, out, top):  # type: ignore[no-untyped-def]
     return _encode(NARROW, 0, src, n, tile, choice, table, lanes, states, out, COMPRESS)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _encode_scalar(src, n, tile, choice, table, lanes, states, out, top):  # type: ignore[no-untyped-def]
     return _encode(PLAIN, 0, src, n, tile, choice, table, lanes, states, out, COMPRESS)
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
+
+from codec.kernels.cached import jit
 
 #: Bytes of a key.
 KEY = 32
@@ -44,7 +46,7 @@ def _word_ir(typing, data, at):  # type: ignore[no-untyped-def]
 overload(_word)(lambda data, at: lambda data, at: _word_ir(data, at))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _key(data, at):  # type: ignore[no-untyped-def]
     """The key of the 32 bytes at ``at``; 0 for sixteen bytes twice, which are coded well as they are."""
     a, b, c, d = _word(data, at), _word(data, at + 8), _word(data, at + 16), _word(data, at + 24)
@@ -57,7 +59,7 @@ def _key(data, at):  # type: ignore[no-untyped-def]
     return (x ^ (x >> np.uint64(32))) | np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def scan(data, at, quiet, base, step, window, keys, places, bloom, count, found):  # type: ignore[no-untyped-def]
     """Look for keys from offset ``at`` of data uint8[n] on, and add those of its blocks to the table.
 
@@ -99,7 +101,7 @@ def scan(data, at, quiet, base, step, window, keys, places, bloom, count, found)
     return 0
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def grow(keys, places, new_keys, new_places, bloom):  # type: ignore[no-untyped-def]
     """Put a table into a larger, empty one (see ``scan``)."""
     mask, bits = np.uint64(new_keys.size - 1), np.uint64(bloom.size * 64 - 1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from codec.kernels.tables import INNER, LOG2, POINT, at_least_two, get_step, length_of, rounded
+from codec.kernels.cached import jit
+from codec.kernels.tables import INNER, LOG2, POINT, UNCOUNTED, at_least_two, get_step, length_of, rounded
 
 #: Bits in front of the frequencies, without those of the filler, which a mirrored table has not.
 _HEAD = 21
@@ -129,7 +130,7 @@ def _used(line):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def fit(counts, middle, scale, freq, raw):  # type: ignore[no-untyped-def]
     """Fit a table to each row of counts (int64[rows, 256], see ``at_least_two``), written one behind the other.
 
@@ -174,7 +175,7 @@ def fit(counts, middle, scale, freq, raw):  # type: ignore[no-untyped-def]
     return after
 
 
-@njit(**INNER)
+@njit(**UNCOUNTED)
 def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt."""
     freq[:] = 0
@@ -223,7 +224,7 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     return (bit + 7) >> 3
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def read_all(src, at, end, freq):  # type: ignore[no-untyped-def]
     """Read freq.shape[0] tables from src[at:end). Returns the offset behind the last, or -1 if one is corrupt."""
     for k in range(freq.shape[0]):

@@ -7,7 +7,8 @@ fastmath. Elements of all types are looked at as F32, of which those of fewer bi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from codec.kernels.cached import jit
 
 #: Distinct magnitudes in a group, and times the scale that one is, at most.
 MOST = 255
@@ -24,7 +25,7 @@ _MINUS = np.uint32(0x80000000)
 NOTHING = 1 << 14
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def multiply(codes, scales, group, offset, last, out):  # type: ignore[no-untyped-def]
     """out[i] = (codes[i] + offset) x scales[i // group], or -0 where codes[i] is ``last`` (-1: none is).
 
@@ -41,7 +42,7 @@ def multiply(codes, scales, group, offset, last, out):  # type: ignore[no-untype
                 out[i] = np.float32(-0.0)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def shortened(bits, cut, down):  # type: ignore[no-untyped-def]
     """The F32 (uint32) without its last ``cut`` bits: rounded to the nearest, of two the even one, or ``down``."""
     step = np.uint32(cut)
@@ -50,14 +51,14 @@ def shortened(bits, cut, down):  # type: ignore[no-untyped-def]
     return (bits >> step) << step
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def shorten(x, down, out):  # type: ignore[no-untyped-def]
     """BF16 of F32: x uint32[n], out uint16[n]. See ``shortened``."""
     for i in range(out.size):
         out[i] = np.uint16(shortened(x[i], 16, down) >> np.uint32(16))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def halve(x, out):  # type: ignore[no-untyped-def]
     """F16 of F32, to the nearest, of two the even one: x float32[n], no NaN; out uint16[n].
 
@@ -74,7 +75,7 @@ def halve(x, out):  # type: ignore[no-untyped-def]
         out[i] = np.uint16(half | ((bits[i] & _MINUS) >> np.uint32(16)))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _magnitudes(bits, first, stop, found):  # type: ignore[no-untyped-def]
     """Distinct magnitudes of elements first..stop but 0, ascending, into found uint32[MOST + 1]; -1 if they are more,
     or one is denormal or not finite.
@@ -104,7 +105,7 @@ def _magnitudes(bits, first, stop, found):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _interval(values, below, above, count, scales):  # type: ignore[no-untyped-def]
     """The interval of scales of which all values are multiples, but for their rounding: a product from below[k] to
     above[k] became values[k]. All float64[MOST + 1]; scales float64[2]. Returns whether there is one.
@@ -133,7 +134,7 @@ def _interval(values, below, above, count, scales):  # type: ignore[no-untyped-d
     return False
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _candidate(low, high, number):  # type: ignore[no-untyped-def]
     """The F32 (uint32) from low to high with the fewest bits set at the end, then some between them."""
     if number:
@@ -147,13 +148,13 @@ def _candidate(low, high, number):  # type: ignore[no-untyped-def]
     return np.uint32(found)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def _multiple(quotient, down):  # type: ignore[no-untyped-def]
     """What was multiplied; what is rounded down is less than its product, but for the rounding to F32."""
     return np.ceil(quotient * (1 - 2.0**-23)) if down else np.rint(quotient)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def fit(bits, group, cut, down, integers, scales, work, floats):  # type: ignore[no-untyped-def]
     """Take elements apart: bits uint32[n], F32 of which the last ``cut`` bits are 0, into integers int16[n] (NOTHING
     for -0) and scales float32[ceil(n / group)], so that products, shortened (see ``shortened``), are the elements.

@@ -27,7 +27,9 @@ from codec.kernels.cuts import (
     WINDOWED,
 )
 from codec.kernels.groups import GROUPS_MAX
+from codec.kernels.groups import REPORT as GROUP_REPORT
 from codec.kernels.native import call, move
+from codec.kernels.statistics import WAYS
 from codec.kernels.tables import DRIVER, RAW_MAX
 
 #: Why ``spans.encode`` returns: all jobs are done; the address of a split or survey is missing (``ints`` at LAYOUT and
@@ -51,11 +53,11 @@ FOUND: Final = CODING_AT + NUMBERS
 SPLIT: Final = FOUND + 6
 ENDS: Final = SPLIT + 5
 REPORT: Final = ENDS + 4
-CODED: Final = REPORT + 7 * PLANES_MAX
+CODED: Final = REPORT + GROUP_REPORT * PLANES_MAX
 STORED: Final = CODED + 2 * PLANES_MAX
 TABLE: Final = STORED + PLANES_MAX
 BOUNDS: Final = TABLE + COLUMNS * PLANES_MAX
-RAWS: Final = BOUNDS + GROUPS_MAX * (PLANES_MAX + 1)
+RAWS: Final = BOUNDS + GROUPS_MAX * (PLANES_MAX + WAYS)
 CODING_END: Final = CODING_AT + END
 INTS: Final = RAWS + 2 * GROUPS_MAX * PLANES_MAX
 
@@ -77,11 +79,11 @@ RUN_LEAST: Final = 1 << 10
 SAMPLE_MAX: Final = 1 << 19
 TILES_MAX: Final = 1 << 15
 
-#: Where in ``bytes_`` there is what: drops of each tile, choices of each, a tile, tables as written, the planes of a
-#: sample and of a chunk, and what is coded of one. Planes take no more than 19 bits an element (fp16 without mantissa
-#: bits in the symbol) or 4 bytes, and a byte a tile.
+#: Where in ``bytes_`` there is what: drops of each tile, choices of each by each way, a tile, tables as written, the
+#: planes of a sample and of a chunk, and what is coded of one. Planes take no more than 19 bits an element (fp16
+#: without mantissa bits in the symbol) or 4 bytes, and a byte a tile.
 CHOICE_AT: Final = TILES_MAX
-SPARE_AT: Final = CHOICE_AT + TILES_MAX
+SPARE_AT: Final = CHOICE_AT + WAYS * TILES_MAX
 RAW_AT: Final = SPARE_AT + (1 << 14)
 SAMPLE_AT: Final = RAW_AT + RAW_MAX * GROUPS_MAX * PLANES_MAX
 PIECES_AT: Final = SAMPLE_AT + 4 * SAMPLE_MAX + PLANES_MAX * TILES_MAX

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.coding import COLUMNS, LIMITS, LIMITS_AT, RAW, ROW, STAGE, TABLES, TOP, WEIGHTS, WIDTH
 from codec.kernels.cuts import (
     ADDRESS,
@@ -33,6 +34,7 @@ from codec.kernels.cuts import (
     step_of,
 )
 from codec.kernels.groups import COUNT, GROUPS_MAX, WAY
+from codec.kernels.groups import REPORT as GROUP_REPORT
 from codec.kernels.native import call
 from codec.kernels.span_records import (
     BELOW,
@@ -83,7 +85,7 @@ def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
     """Put the tables that were fitted into TABLE, a row of ``coding``'s for each plane."""
     planes, row, before = ints[PLANES], np.int64(0), np.int64(0)
     for p in range(planes):
-        table, count = TABLE + COLUMNS * p, ints[REPORT + 7 * p + COUNT]
+        table, count = TABLE + COLUMNS * p, ints[REPORT + GROUP_REPORT * p + COUNT]
         for k in range(COLUMNS):
             ints[table + k] = 0
         ints[table + WIDTH] = ints[PLACES + planes + p]
@@ -96,7 +98,7 @@ def _lay_out(level, ints, single):  # type: ignore[no-untyped-def]
         after = ints[RAWS + 2 * row - 2]
         ints[table + TABLES], ints[table + STAGE], ints[table + TOP] = count, level[LEVEL_STAGE], top
         ints[table + ROW], ints[table + RAW] = row - count, after - before if single else 0
-        ints[table + WEIGHTS], ints[table + LIMITS] = ints[REPORT + 7 * p + WAY], count - 1
+        ints[table + WEIGHTS], ints[table + LIMITS] = ints[REPORT + GROUP_REPORT * p + WAY], count - 1
         ints[table + LIMITS_AT] = GROUPS_MAX * p
         before = after
     return before
@@ -175,7 +177,7 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
             return DECLINED
     rows = call(known[GROUPS], (
         data + SAMPLE_AT, total, base + 8 * (PLACES + planes), planes, tile, looked, taken, level[MOST], level[BELOW],
-        planes - 1, ints[SPAN], weights.ctypes.data, room, base + 8 * REPORT, base + 8 * BOUNDS,
+        planes - 1, ints[SPAN], room, base + 8 * REPORT, base + 8 * BOUNDS,
         data + CHOICE_AT, counted,
     ))  # fmt: skip
     if rows:
@@ -185,19 +187,20 @@ def _plan(job, level, ints, counts, ors, room, bytes_, escapes, weights, encoder
     return DONE
 
 
-@njit(nogil=True, cache=True, _nrt=False, error_model="numpy")
+@jit(nogil=True, _nrt=False, error_model="numpy")
 def encode(  # type: ignore[no-untyped-def]
     jobs, level, ints, counts, tiles, bytes_, escapes, encoder, weights, seen, known, given, until, out, spans, chunks
 ):
     """Code jobs from ints[JOB_AT] on into records from out[ints[AT]] on. Says why it stopped, at the job ints[JOB_AT].
 
     jobs int64[n, JOB], each of whole elements, at least one, of 2 or 4 bytes; level int64[LEVEL]; known int64. Worked
-    in: ints int64[INTS], of which the caller sets JOB_AT, PLANNED (0), AT and ROWS; counts int64[GROUPS_MAX *
-    (PLANES_MAX + 3) * 256]; tiles int64[5 * TILES_MAX + 256]; bytes_ uint8[BYTES_SIZE]; escapes uint32[SAMPLE_MAX * 3
-    // 2]; encoder uint32[PLANES_MAX * GROUPS_MAX * 256]; weights int64[4, 256]; seen as in ``repeats``. ``given``
-    (uint8) has the drops of each chunk of the job that GIVE was returned for, that of chunk c from until[c] to
-    until[c + 1]; how many planes each of its tiles drops is at the front of bytes_. ``out`` uint8 gets the records,
-    spans (int64[n, SPAN_COLUMNS]) and chunks (int64[_, CHUNK_COLUMNS]) what there is to say of each.
+    in: ints int64[INTS], of which the caller sets JOB_AT, PLANNED (0), AT and ROWS; counts int64[(GROUPS_MAX *
+    PLANES_MAX + SPARE_ROWS) * 256]; tiles int64[5 * TILES_MAX + 512]; bytes_ uint8[BYTES_SIZE]; escapes
+    uint32[SAMPLE_MAX * 3 // 2]; encoder uint32[PLANES_MAX * GROUPS_MAX * 256]; weights int64[4, 256]; seen as in
+    ``repeats``. ``given`` (uint8) has the drops of each chunk of the job that GIVE was returned for, that of chunk
+    c from until[c] to until[c + 1]; how many planes each of its tiles drops is at the front of bytes_. ``out``
+    uint8 gets the records, spans (int64[n, SPAN_COLUMNS]) and chunks (int64[_, CHUNK_COLUMNS]) what there is to say
+    of each.
     """
     ors, base = tiles[:TILES_MAX].view(np.uint64), tiles.ctypes.data
     raw, far = bytes_[RAW_AT:SAMPLE_AT], escapes.ctypes.data

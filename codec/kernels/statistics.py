@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.tables import INNER, POINT, log2_of
 
@@ -21,8 +22,25 @@ TABLE_BITS = 3
 SEEN_BITS: Final = 11
 _HASH_LOW, _HASH_HIGH, _LOW = np.uint64(0x9E3779B1), np.uint64(0x85EBCA6B), np.uint64(0xFFFFFFFF)
 
+#: Bytes that ``present`` looks at together.
+BLOCK: Final = 256
+#: Bytes that ``recurring`` looks at, and in how many windows; what it adds for each byte.
+LOOK: Final = 1 << 14
+WINDOWS: Final = 4
 
-@njit(nogil=True, cache=True)
+
+def _mixed() -> np.ndarray:
+    """256 numbers of 64 bits without a pattern: those of splitmix64."""
+    x = np.arange(1, 257, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for down, times in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ x >> np.uint64(down)) * np.uint64(times)
+    return x ^ x >> np.uint64(31)
+
+
+MIX: Final = _mixed()
+
+
+@jit(nogil=True)
 def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: ignore[no-untyped-def]
     """One pass over every so-manieth tile (``step``): bits that occur, the range of magnitudes, how many of each field.
 
@@ -57,14 +75,51 @@ def survey(src, tile, step, magnitude, shift, ors, found, counts):  # type: igno
     found[0], found[1], found[2], found[3], found[4], found[5] = every, common, most, least, even, half
 
 
-@njit(nogil=True, cache=True)
+@njit(**INNER)
+def _outside(x, first, span):  # type: ignore[no-untyped-def]
+    """Whether a byte is none of the ``span`` + 1 from ``first`` on, round the circle (all uint8)."""
+    found = np.uint8(0)
+    for i in range(x.size):
+        found |= np.uint8(np.uint8(x[i] - first) > span)
+    return found != 0
+
+
+@jit(nogil=True)
 def present(x, start, step, out):  # type: ignore[no-untyped-def]
-    """out[b] = 1 for each byte b among x[start], x[start + step], ...; x uint8[n], out uint8[256] zeroed before."""
-    for i in range(start, x.size, step):
-        out[x[i]] = 1
+    """out[b] = 1 for each byte b among x[start], x[start + step], ...; x uint8[n]. out uint8[256] says beforehand which
+    are known to be there: where all are among these, and next to one another, nothing is looked at twice.
+    """
+    first, length, run = np.int64(0), np.int64(0), np.int64(0)
+    for s in range(512):
+        run = run + 1 if out[s & 255] else 0
+        if run > length:
+            first, length = np.int64(s + 1 - run), run
+    if length > 255:
+        return
+    if step > 1 or length == 0:
+        for i in range(start, x.size, step):
+            out[x[i]] = 1
+        return
+    for at in range(start, x.size, BLOCK):
+        part = x[at : min(at + BLOCK, x.size)]
+        if _outside(part, np.uint8(first & 255), np.uint8(length - 1)):
+            for i in range(part.size):
+                out[part[i]] = 1
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
+def count_cuts(x, step, low, counts):  # type: ignore[no-untyped-def]
+    """How often each byte occurs in every ``step``-th of x (uint16[n]): counts int64[3, 256] of its lower byte, of its
+    upper byte, and of x >> low, which is a byte, too.
+    """
+    counts[:] = 0
+    for i in range(0, x.size, step):
+        counts[0, x[i] & 255] += 1
+        counts[1, x[i] >> 8] += 1
+        counts[2, (x[i] >> low) & 255] += 1
+
+
+@jit(nogil=True)
 def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     """Whether words of symbols (uint8[n]) come again more often than by chance, so that zstd may gain on tables.
 
@@ -96,6 +151,42 @@ def repeats(symbols, seen, counts):  # type: ignore[no-untyped-def]
     return found * 128 >= symbols.size
 
 
+@jit(nogil=True)
+def recurring(x, seen, counts):  # type: ignore[no-untyped-def]
+    """As ``repeats``, of bytes that may be anything, x (uint8[n]); of many some windows are looked at.
+
+    A word has 5 to 64 bytes, as many as it takes: with few of them, half of the integers being zeros, 8 are found by
+    chance. It is known by the XOR of what MIX has for its bytes, each shifted so far that the first is shifted out.
+    """
+    window, step = np.int64(LOOK // WINDOWS), max(np.int64(LOOK // WINDOWS), x.size // WINDOWS)
+    seen[:] = 0
+    counts[:256] = 0
+    looked = np.int64(0)
+    for start in range(0, x.size, step):
+        part = x[start : min(start + window, x.size)]
+        looked += part.size
+        for i in range(part.size):
+            counts[part[i]] += 1
+    squares = np.int64(0)
+    for s in range(256):
+        squares += counts[s] * counts[s]
+    alike = (squares << 24) // (looked * looked)
+    chance, length = np.int64(256 << SEEN_BITS), np.int64(0)
+    while length < 5 or (length < 64 and chance > 0):
+        chance = (chance * alike) >> 24
+        length += 1
+    word, found, shift = np.uint64(0), np.int64(0), np.uint64(64 // length)
+    for start in range(0, x.size, step):
+        part = x[start : min(start + window, x.size)]
+        for i in range(part.size):
+            word = (word << shift) ^ MIX[part[i]]
+            at = word >> np.uint64(64 - SEEN_BITS)
+            found += np.int64(seen[at] == word)
+            if i & 3 == 0:
+                seen[at] = word
+    return found * 128 >= looked
+
+
 @njit(**INNER)
 def tile_sums(src, tile, weights, plain, sums):  # type: ignore[no-untyped-def]
     """For each tile the sum of weights[byte] (or of the bytes themselves if ``plain``), as if the tile were full.
@@ -125,6 +216,24 @@ def tile_distances(src, tile, middle, sums):  # type: ignore[no-untyped-def]
         for i in range(x.size):
             d = np.uint8(x[i] - middle)
             total = np.uint32(total + np.uint32(min(d, np.uint8(-d))))
+        sums[t] = np.int64(total) * tile // max(1, x.size)
+
+
+#: Ways to describe a tile, by weights of its bytes: codec.planner.groups.WEIGHTS has them as tables.
+WAYS: Final = 4
+
+
+@njit(**INNER)
+def tile_weights(src, tile, way, sums):  # type: ignore[no-untyped-def]
+    """As ``tile_sums``, by WEIGHTS[way] of codec.planner.groups, without its table: that is 16 times as fast."""
+    if way == 1 or way == 2:
+        tile_distances(src, tile, np.uint8((way - 1) * 128), sums)
+        return
+    mask = np.uint8(255 if way == 0 else 127)
+    for t in range(sums.size):
+        x, total = src[t * tile : min(t * tile + tile, src.size)], np.uint32(0)
+        for i in range(x.size):
+            total = np.uint32(total + np.uint32(x[i] & mask))
         sums[t] = np.int64(total) * tile // max(1, x.size)
 
 
@@ -188,7 +297,7 @@ def _window_of(counts, times, elements, sampled, least, most, exact, out):  # ty
     return bits * elements // max(1, sampled) + (extra << POINT)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least, most, varying, exact, out):  # type: ignore[no-untyped-def]
     """Which number of mantissa bits in the symbol is cheapest, of those whose bits ``candidates`` has; -1 for none.
 
@@ -217,7 +326,7 @@ def choose_symbol(counts, finest, candidates, mantissa, elements, sampled, least
     return chosen
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def patterned(symbols, shift, seen, counts):  # type: ignore[no-untyped-def]
     """Whether exponents come again in the same order more often than by chance, so that zstd may gain on them alone.
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from numba import carray, njit, types
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of, move
 from codec.kernels.tables import INNER
 
@@ -53,7 +54,7 @@ def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[n
             move(out, to + i * step_to, src, at + i * step_at, size)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def collect(data, offset, size, block, out):  # type: ignore[no-untyped-def]
     """Blocks to field: ``size`` bytes at ``offset`` of each block. data uint8[blocks * block]; out uint8[blocks *
     size]. The caller sees to it that offset + size <= block.
@@ -163,7 +164,7 @@ def make_address(number: int, code: int) -> int:
     return address_of(function, types.int64(_I64, *parts, element, types.int64))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def glance(data, width, sample, found):  # type: ignore[no-untyped-def]
     """A look at up to 256 elements of ``width`` bytes, in four runs spread over data uint8[n], n >= width.
 
@@ -198,7 +199,7 @@ def glance(data, width, sample, found):  # type: ignore[no-untyped-def]
     found[0], found[1], found[2] = looked, zeros, kinds
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def distinct(x, most, slots, values):  # type: ignore[no-untyped-def]
     """The distinct elements of x uintW[n], n >= 1, into ``values`` uintW[most], in the order in which they come.
     Returns how many there are, or -1 if there are more than ``most``, which is at most SLOTS / 2.
@@ -223,7 +224,7 @@ def distinct(x, most, slots, values):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def number_of(x, values, rank, slots, out):  # type: ignore[no-untyped-def]
     """out[i] = the rank of x[i], which is one of ``values`` as distinct left them, with its slots. rank int64[values];
     out uint8 or uint16[x.size].
@@ -235,3 +236,30 @@ def number_of(x, values, rank, slots, out):  # type: ignore[no-untyped-def]
         while values[slots[h] - 1] != v:
             h = (h + 1) & (SLOTS - 1)
         out[i] = kind(rank[slots[h] - 1])
+
+
+@jit(nogil=True)
+def few(x, most, seen):  # type: ignore[no-untyped-def]
+    """Which numbers of 16 bits occur in x (uint16[n]): seen uint8[65536] gets 1 for each. Returns how many there are,
+    or -1 if there are more than ``most``, which mostly shows soon.
+    """
+    seen[:] = 0
+    done, upto, count = 0, 4096, np.int64(0)
+    while done < x.size:
+        upto = min(upto, x.size)
+        for i in range(done, upto):
+            seen[x[i]] = 1
+        count = np.int64(0)
+        for v in range(65536):
+            count += np.int64(seen[v])
+        if count > most:
+            return np.int64(-1)
+        done, upto = upto, 4 * upto
+    return count
+
+
+@jit(nogil=True)
+def look_up(x, table, out):  # type: ignore[no-untyped-def]
+    """out[i] = table[x[i]]: x uint16[n], table uint8[65536], out uint8[n]."""
+    for i in range(x.size):
+        out[i] = table[x[i]]

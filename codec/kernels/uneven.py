@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from codec.kernels.cached import jit
 from codec.kernels.tables import DRIVER, POINT, log2_of
 
 #: Rows that are looked at, at most, and symbols from which the range of most is taken.
@@ -23,7 +24,7 @@ _NUMBER, _TABLES = 3, 800
 WORK: Final = 256
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def range_of(counts, low_high):  # type: ignore[no-untyped-def]
     """The symbols between which all but a 50th at either end lie, of counts int64[256]: what is outside is an outlier,
     as zeros are, which have no logarithm.
@@ -52,7 +53,7 @@ def _add(row, low, high, sums):  # type: ignore[no-untyped-def]
     return np.int64(total), np.int64(squares)
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def uneven(x, tile, step, period, octave, rest, work):  # type: ignore[no-untyped-def]
     """Whether it may pay.
 

@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
+from codec.kernels.cached import jit
 from codec.kernels.native import address_of
 from codec.kernels.tables import INNER
 
@@ -201,7 +202,7 @@ def _middle(data, at, n):  # type: ignore[no-untyped-def]
     return _last(h + _mixed(data, at + n - 16, 119))
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def xxh3(data, at, n, acc):  # type: ignore[no-untyped-def]
     """The hash of data[at:at + n) (uint8), as uint64. acc uint64[8] is worked in."""
     if n <= 240:

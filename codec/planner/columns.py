@@ -58,6 +58,8 @@ class Look:
 
 
 class _Room:
+    """``counts``: of each table, and in the last row of all."""
+
     def __init__(self) -> None:
         self.counts = np.zeros((kernel.CLASSES + 1, 256), np.int64)
         self.limits, self.results = np.zeros(kernel.LIMITS_MAX, np.int64), np.zeros(kernel.RESULTS, np.int64)
@@ -84,10 +86,11 @@ class _Weights:
     linear: int
 
 
-def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups] | None:
+def plan_columns(look: Look, way: int, bits: int, order0: int = 0) -> tuple[ColumnTables, Groups] | None:
     """Tables and rows' numbers if they take less than ``bits`` (times 2^POINT).
 
-    ``way``: of WEIGHTS, one to try, too.
+    ``way``: of WEIGHTS, one to try, too. ``order0``: if ``bits`` are those of a part, what that part takes by its own
+    counts: all take as many times more as by theirs, and what tables lose is not in it, which is about a 500th.
     """
     if look.step > 1 and look.data.size < _TILES * look.tile:
         if look.whole is None:
@@ -101,9 +104,11 @@ def plan_columns(look: Look, way: int, bits: int) -> tuple[ColumnTables, Groups]
     )
     if way == _FLOAT_WAY:
         ways.append(_Weights(WEIGHTS[way], way, middle, _OCTAVE))
-    best, found = bits - bits // _GAIN, None
+    best, found = bits if order0 else bits - bits // _GAIN, None
     for weights in ways:
         tried = _climb(look, weights) if look.octave else _plan(look, weights)
+        if tried is not None and order0:
+            best, order0 = best * (look.step * int(table_kernel.entropy(_room().counts[-1])) >> 8) // (order0 >> 8), 0
         if tried is not None and tried[0] < best:
             best, found = tried[0], tried[1:]
     return found
@@ -163,6 +168,7 @@ def _plan(look: Look, weights: _Weights, given: int = 0) -> tuple[int, ColumnTab
     else:
         return None
     count, limits, least = room.results.tolist()
+    room.counts[:count].sum(axis=0, out=room.counts[-1])
     counts, rule = room.counts[:count].copy(), Groups(weights.way, room.limits[:limits].copy(), least)
     if weights.way == OWN:
         rule = replace(rule, own=weights.of)

@@ -20,7 +20,7 @@ from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.kernels.uneven import WORK, uneven
 from codec.planner import fields, mixing
 from codec.planner.levels import Level
-from codec.planner.plane import PlanePlan, Sample, plan_planes
+from codec.planner.plane import PlanePlan, Sample, plan_planes, seen
 from codec.planner.tiles import chunk_for, columns_for, periods_for, row_for, short_tiles, tile_for
 from codec.stages import plain
 from codec.stages.columns import COLUMNS
@@ -187,9 +187,10 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
 
 def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
     """Whether 16-bit numbers take fewer bits as their 8 top bits and the ``low`` others than as two bytes."""
-    part = x[:: max(1, x.size >> 16)]
-    bits = [int(table_kernel.entropy(np.bincount(v, minlength=256))) for v in (part & 255, part >> 8, part >> low)]
-    return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
+    step, counts = max(1, x.size >> 15), np.empty((3, 256), np.int64)
+    statistics.count_cuts(read_only(x), step, low, counts)
+    lower, upper, top = (int(table_kernel.entropy(row)) for row in counts)
+    return top + (-(-x.size // step) * low << table_kernel.POINT) < lower + upper
 
 
 def _plan_float(
@@ -348,9 +349,9 @@ def _with_planes(
     probed, again = symbol is None or level.probe, False
     if symbol is not None and run.size >= RUN_LEAST:
         symbols_of = read_only(runs()[-1])
-        again = bool(statistics.repeats(symbols_of, *_seen()))
+        again = bool(statistics.repeats(symbols_of, *seen()))
         probed = probed or again
-        again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *_seen())))
+        again = x.size >= RUN and (again or bool(statistics.patterned(symbols_of, symbol.mantissa, *seen())))
     differ = False
     if symbol is not None and row and not layout.drops:
         work = working("uneven", 8 * WORK + 8 * -(-row // 2))[: 8 * WORK + 8 * -(-row // 2)].view(np.int64)
@@ -361,8 +362,7 @@ def _with_planes(
     data = found.data[: found.starts[-1]]
     symbols = 0 if symbol is None else symbol.span
 
-    def absent() -> NDArray[np.bool_]:
-        out = np.zeros((len(layout.planes), 256), np.uint8)
+    def absent(out: Bytes) -> NDArray[np.bool_]:
         whole = read_only(x.view(np.uint8))
         for p, row in zip(layout.planes, out, strict=True):
             statistics.present(whole, p.shift // 8, layout.width, row)
@@ -372,7 +372,8 @@ def _with_planes(
     plans = plan_planes(
         Sample(
             data, widths, layout.tile, size, step, runs, run.size, not part, symbols, probed,
-            absent if symbol is None and step > 1 else None, layout.dtype in _FLOATS, periods,
+            absent if symbol is None and step > 1 else None, symbol is None and layout.dtype > 0,
+            layout.dtype in _FLOATS, periods,
             read_only(x.view(np.uint8)) if layout.width == 1 and len(layout.planes) == 1 else None, layout.chunks,
             1 << symbol.mantissa if symbol is not None else 0,
         ),
@@ -384,11 +385,6 @@ def _with_planes(
         layout.constant, layout.drops, layout.escapes,
     )  # fmt: skip
     return Plan(lay, plans, span, zeros, pieces, again, differ)
-
-
-def _seen() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    seen = working("seen", (8 << statistics.SEEN_BITS) + 2048)
-    return seen[2048 : 2048 + (8 << statistics.SEEN_BITS)].view(np.uint64), seen[:2048].view(np.int64)
 
 
 def _opaque_floats(data: Bytes, width: int) -> DType | None:

@@ -45,7 +45,8 @@ class ColumnTables:
 
     def beside(self, tile: int) -> Bytes:
         """The numbers of columns, as often as a tile has them."""
-        return np.tile(self.columns, max(1, tile // self.columns.size))
+        times = tile // self.columns.size
+        return np.tile(self.columns, times) if times > 1 else self.columns
 
 
 def read_tables(c: Cursor, count: int) -> ColumnTables:

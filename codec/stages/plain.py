@@ -20,6 +20,10 @@ LZMA: Final = 6
 #: Stages of a plane that lends bytes to 4, 16, 32, 64 or 128 rANS states: this plus the logarithm of that.
 LENT: Final = 16
 LENT_STAGES: Final = frozenset({18, 20, 21, 22, 23})
+#: The first bytes of a zstd frame that announces neither its size nor a dictionary nor a checksum; behind them that of
+#: the largest window, 2^27.
+_NO_SIZE: Final = bytes.fromhex("28b52ffd00")
+_WINDOW: Final = 17 << 3
 #: The parameters of stage 6, as Python's lzma takes them.
 _LZMA2: Final = 0x21
 _FILTERS: Final = [{"id": _LZMA2, "preset": 9, "lc": 3, "lp": 0, "pb": 0, "dict_size": 1 << 20}]
@@ -75,11 +79,13 @@ def unpack_zstd(frame: bytes | memoryview, size: int) -> bytes:
     if decompressor is None:
         decompressor = kept()["unzstd"] = zstandard.ZstdDecompressor()
     try:
-        told = zstandard.get_frame_parameters(frame)
-        if told.content_size not in (size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
-            raise CorruptFileError(f"zstd frame announces {told.content_size} bytes, the plane has {size}")
-        if told.window_size > 1 << 27:
-            raise CorruptFileError(f"zstd frame wants a window of {told.window_size} bytes")
+        # most frames begin so, that announce no size and a window of 2^(10 + byte / 8) bytes: 2^27 at most
+        if frame[:5] != _NO_SIZE or len(frame) < 6 or frame[5] > _WINDOW:
+            told = zstandard.get_frame_parameters(frame)
+            if told.content_size not in (size, zstandard.CONTENTSIZE_UNKNOWN):  # it would be allocated unseen
+                raise CorruptFileError(f"zstd frame announces {told.content_size} bytes, the plane has {size}")
+            if told.window_size > 1 << 27:
+                raise CorruptFileError(f"zstd frame wants a window of {told.window_size} bytes")
         plain = decompressor.decompress(frame, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as e:
         raise CorruptFileError(f"zstd frame does not decode: {e}") from None

@@ -12,6 +12,7 @@ import pytest
 from numba import config
 
 from codec import warm
+from codec.kernels.sources import digest
 from tests.cli.calls import ROOT
 
 
@@ -67,17 +68,22 @@ def test_nothing_is_started_that_is_not_python(
     assert started == []
 
 
-def test_the_cache_of_another_python_is_not_this_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_another_python_or_of_other_kernels_is_not_this_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     (tmp_path / "kernels_abc").mkdir()
-    (tmp_path / "kernels_abc" / "spans.encode-7.py39.nbi").touch()
+    (tmp_path / "kernels_abc" / "spans.encode-7.py39.nbi").write_bytes(b"version" + digest() + b"functions")
     assert not warm._cached("spans.encode")
-    (tmp_path / "kernels_abc" / "spans.encode-7.py{}{}.nbi".format(*sys.version_info)).touch()
+    ours = tmp_path / "kernels_abc" / "spans.encode-7.py{}{}.nbi".format(*sys.version_info)
+    ours.write_bytes(b"version" + bytes(32) + b"functions")
+    assert not warm._cached("spans.encode")
+    ours.write_bytes(b"version" + digest() + b"functions")
     assert warm._cached("spans.encode")
 
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
-def test_the_first_command_fills_the_cache(tmp_path: Path) -> None:
+def test_the_first_command_fills_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an empty cache there and back; afterwards the kernels are found there, of each kind."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
     source, stored, back = (tmp_path / name for name in ("a b.bin", "a b.bin.weft", "back.bin"))
@@ -91,3 +97,5 @@ def test_the_first_command_fills_the_cache(tmp_path: Path) -> None:
     assert back.read_bytes() == source.read_bytes()
     found = {path.name.partition("-")[0] for path in (tmp_path / "cache").rglob("*.nbi")}
     assert set(warm._SIGNS.values()) <= found
+    monkeypatch.setenv("NUMBA_CACHE_DIR", environment["NUMBA_CACHE_DIR"])
+    assert all(map(warm._cached, warm._SIGNS.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from codec import limits
 from codec.container import index as indexes
+from codec.container import index_arrays
 from codec.container.index import Index, SpanEntry, TensorEntry
 from codec.dtypes import DTYPES
 from codec.errors import CodecError, CorruptFileError, UnsupportedVersionError
@@ -65,6 +67,103 @@ def test_damage_never_escapes_as_another_error(index: Index, data: st.DataObject
         indexes.decode(bytes(body[: data.draw(st.integers(0, len(body)))]), "f")
     except CodecError:
         pass
+
+
+def outcome(body: bytes, room: int | None, at_once: bool) -> object:
+    """The index, or the error and what it says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexes, "_MANY", 0 if at_once else 1 << 60)
+        try:
+            return indexes.decode(body, "f", room)
+        except CodecError as error:
+            return type(error), str(error)
+
+
+@given(valid(), st.data())
+def test_numbers_that_are_read_at_once_are_those_read_one_by_one(index: Index, data: st.DataObject) -> None:
+    whole = indexes._unpacked(indexes.encode(index), "f")
+    body = bytearray(whole)
+    for _ in range(data.draw(st.integers(0, 2))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.sampled_from([0, 1, 2, 127, 128, 255]))
+    body = body[: data.draw(st.sampled_from([len(body)] * 3 + [len(body) // 2]))]
+    packed = b"\0" + varint(len(body)) + bytes(body)
+    exact = sum(s.stored for s in index.spans)
+    for room in (None, exact, exact + data.draw(st.integers(-20, 20))):
+        assert outcome(packed, room, True) == outcome(packed, room, False)
+
+
+def large(count: int = 300) -> Index:
+    """An index of so many tensors, some of them in several chunks, and some without bytes."""
+    index = Index(source="x", level="y")
+    for k in range(count):
+        shape = ((k * 37) % 300, 4, 1 + k % 9)[: k % 4] if k % 50 else (70_000, 16)
+        size, first = 2 * prod(shape), len(index.spans)
+        if size:
+            chunks = -(-size // limits.CHUNK_BYTES_MAX)
+            index.spans.append(SpanEntry(size, 20 + k * 19, [600 + k] * chunks if chunks > 1 else []))
+        index.tensors.append(TensorEntry(f"layer.{k}", "BF16", shape, first, len(index.spans) - first))
+        if k % 3 == 0:
+            index.spans.append(SpanEntry(7, 40))  # between tensors
+    index.original = sum(s.original for s in index.spans)
+    return index
+
+
+def test_a_large_index_is_read_at_once() -> None:
+    index = large()
+    body = indexes._unpacked(indexes.encode(index), "f")
+    at = len(varint(index.original)) + 1 + 2 + 2
+    room = sum(s.stored for s in index.spans)
+    assert index_arrays.read(body, at, index.original, room) is not None
+    for wrong in (room + 1, room - 1):
+        assert index_arrays.read(body, at, index.original, wrong) is None
+    assert index_arrays.read(body, at, index.original + 1, room) is None
+    assert indexes.decode(indexes.encode(index), "f", room) == index
+
+
+def same_name(index: Index) -> None:
+    index.tensors[7].name = index.tensors[8].name
+
+
+def overlap(index: Index) -> None:
+    index.tensors[7].first -= 1
+    index.tensors[7].spans += 1
+
+
+def too_few(index: Index) -> None:
+    index.tensors[7].shape = (1, *index.tensors[7].shape, 3)
+
+
+def lone_chunk(index: Index) -> None:
+    index.spans[7].chunks = [900]
+
+
+def empty_record(index: Index) -> None:
+    index.spans[7].record = 13
+
+
+def too_much(index: Index) -> None:
+    index.spans[7].original += limits.CHUNK_BYTES_MAX + 8
+    index.original += limits.CHUNK_BYTES_MAX + 8
+
+
+def many_dimensions(index: Index) -> None:
+    index.tensors[7].shape = (1,) * (limits.DIMENSIONS_MAX + 1)
+
+
+def other_letters(index: Index) -> None:
+    index.tensors[7].name = "Schlüssel"  # which is no error
+
+
+@pytest.mark.parametrize(
+    "change", [same_name, overlap, too_few, lone_chunk, empty_record, too_much, many_dimensions, other_letters]
+)
+def test_what_is_wrong_with_a_large_index_is_said_as_of_a_small_one(change: Callable[[Index], None]) -> None:
+    index = large()
+    change(index)
+    body, room = indexes.encode(index), sum(s.stored for s in index.spans)
+    found = outcome(body, room, True)
+    assert found == outcome(body, room, False)
+    assert (found == index) is (change is other_letters)
 
 
 @given(st.binary(max_size=200))

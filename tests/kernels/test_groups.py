@@ -27,8 +27,10 @@ def bits_of(rows: Rows, tiles: int, scale: int) -> int:
     return total * 4096 + learnt + scale * sum(naive.entropy(row, tables.LOG2) for row in rows)
 
 
-def grouped(data: list[int], tile: int, scale: int, most: int, weights: list[list[int]]) -> tuple[int, list[int], Rows]:
-    """(the weights that take the fewest bits, limits, counts of the groups)."""
+def grouped(
+    data: list[int], tile: int, scale: int, most: int, weights: list[list[int]]
+) -> tuple[int, int, list[int], Rows]:
+    """(bits, the weights that take the fewest bits, limits, counts of the groups)."""
     tiles = naive.tiles_of(len(data), tile)
     best: tuple[int, int, list[int], Rows] | None = None
     for way, weight in enumerate(weights):
@@ -49,7 +51,7 @@ def grouped(data: list[int], tile: int, scale: int, most: int, weights: list[lis
                 break
             step *= 2
     assert best is not None
-    return best[1:]
+    return best
 
 
 @st.composite
@@ -57,7 +59,7 @@ def planes_of(draw: st.DrawFn) -> tuple[list[int], int, int, list[list[int]]]:
     """(widths, elements of a tile, elements, the bytes of each plane)."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     widths = draw(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=3))
-    tile, elements = draw(st.sampled_from([8, 20, 64])), draw(st.integers(1, 900))
+    tile, elements = draw(st.sampled_from([8, 20, 64, 208])), draw(st.integers(1, 900))
     planes = []
     for width in widths:
         whole, rest = divmod(elements, tile)
@@ -78,14 +80,14 @@ def test_group_planes(
 ) -> None:
     widths, tile, elements, planes = case
     count, tiles = len(widths), elements // tile + 1
-    room, choice = np.zeros(3 * tiles + 256, np.int64), np.zeros(tiles, np.uint8)
-    report, limits = np.zeros((count, 7), np.int64), np.zeros((count + 1, kernel.GROUPS_MAX), np.int64)
-    counts = np.full((kernel.GROUPS_MAX * (count + 3), 256), 9, np.int64)
+    room, choice = np.zeros(3 * tiles + 260, np.int64), np.zeros(4 * tiles, np.uint8)
+    report, limits = np.zeros((count, kernel.REPORT), np.int64), np.zeros((count + 4, kernel.GROUPS_MAX), np.int64)
+    counts = np.full((kernel.GROUPS_MAX * count + kernel.SPARE_ROWS, 256), 9, np.int64)
     top, alphabet = (count - 1 if symbols else -1), 40
     data = np.array([b for plane in planes for b in plane], np.uint8)
     rows = kernel.group_planes(
-        data, np.array(widths), tile, elements, scale, most, below, top, alphabet, np.stack(WEIGHTS), room, report,
-        limits, choice, counts,
+        data, np.array(widths), tile, elements, scale, most, below, top, alphabet, room, report, limits, choice,
+        counts,
     )  # fmt: skip
     at = 0
     for p, (plane, width) in enumerate(zip(planes, widths, strict=True)):
@@ -94,11 +96,11 @@ def test_group_planes(
         total = len(plane) * scale
         head = [len(plane), len(naive.tiles_of(len(plane), full)), len(plane), bits]
         if (bits * scale + 3 * 4096 * sum(c > 0 for c in seen)) * 1000 >= total * 8 * 4096 * below:
-            assert report[p].tolist() == [*head, 0, 0, at]
+            assert report[p].tolist() == [*head, 0, 0, at, 0]
             continue
         ways = np.stack(WEIGHTS).tolist()
-        way, cuts, want = grouped(plane, full, scale, most, ways[:1] if p == top or most == 1 else ways)
-        assert report[p].tolist() == [*head, len(want), way, at]
+        taken, way, cuts, want = grouped(plane, full, scale, most, ways[:1] if p == top or most == 1 else ways)
+        assert report[p].tolist() == [*head, len(want), way, at, taken]
         assert limits[p, : len(want) - 1].tolist() == cuts
         if scale > 1:
             want = [[64 * c + (p != top or s <= alphabet) for s, c in enumerate(row)] for row in want]

@@ -10,6 +10,7 @@ from numba import njit
 
 from codec.kernels import statistics as kernel
 from codec.kernels import tables
+from codec.planner.groups import WEIGHTS
 from tests.naive import log2_of, tiles_of
 
 SEEDS = st.integers(0, 2**32)
@@ -68,6 +69,51 @@ def test_tile_sums(seed: int, n: int, tile: int, plain: bool) -> None:
     tile_sums_of(x, tile, weights, plain, sums)
     of = range(256) if plain else weights.tolist()
     assert sums.tolist() == [sum(of[v] for v in x[r.start : r.stop]) * tile // len(r) for r in tiles]
+
+
+@njit
+def tile_weights_of(x, tile, way, sums):  # type: ignore[no-untyped-def]
+    kernel.tile_weights(x, tile, way, sums)
+
+
+@given(SEEDS, SIZES, TILES, st.integers(0, kernel.WAYS - 1))
+def test_tile_weights(seed: int, n: int, tile: int, way: int) -> None:
+    x = data_of(seed, n)
+    tiles = tiles_of(n, tile)
+    sums = np.zeros(len(tiles), np.int64)
+    tile_weights_of(x, tile, way, sums)
+    of = WEIGHTS[way].tolist()
+    assert sums.tolist() == [sum(of[v] for v in x[r.start : r.stop]) * tile // len(r) for r in tiles]
+
+
+@given(SEEDS, SIZES, st.integers(0, 3), st.integers(1, 3), st.integers(0, 255), st.integers(0, 256))
+def test_present(seed: int, n: int, start: int, step: int, first: int, known: int) -> None:
+    x, out = data_of(seed, n), np.zeros(256, np.uint8)
+    before = {(first + k) % 256 for k in range(known)}
+    out[list(before)] = 1
+    kernel.present(x, start, step, out)
+    assert set(np.flatnonzero(out).tolist()) == before | set(x[start::step].tolist())
+
+
+@given(SEEDS, SIZES, st.integers(1, 9), st.integers(0, 8))
+def test_count_cuts(seed: int, n: int, step: int, low: int) -> None:
+    x, counts = np.random.default_rng(seed).integers(0, 1 << 8 + low, n).astype(np.uint16), np.full((3, 256), 9)
+    kernel.count_cuts(x, step, low, counts)
+    for row, values in zip(counts, (x & 255, x >> 8, x >> low), strict=True):
+        assert row.tolist() == np.bincount(values[::step], minlength=256).tolist()
+
+
+def recurring(x: np.ndarray) -> bool:
+    return bool(kernel.recurring(x, np.zeros(1 << kernel.SEEN_BITS, np.uint64), np.zeros(256, np.int64)))
+
+
+@pytest.mark.parametrize("zeros", [0.02, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("n", [9000, 300_001])
+def test_what_comes_again_is_told_from_chance(zeros: float, n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = rng.binomial(60, 0.5, n).astype(np.uint8) * (rng.random(n) > zeros).astype(np.uint8)
+    assert not recurring(x)
+    assert recurring(np.resize(x[: n // 30 + 64], n))
 
 
 @given(st.lists(st.integers(-50, 50), max_size=60), st.lists(st.integers(-40, 40), max_size=15))
