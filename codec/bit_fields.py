@@ -12,6 +12,7 @@ from codec.dtypes import BY_CODE
 from codec.stages.codes import Codes
 from codec.stages.layout import Layout, Plane
 from codec.stages.numbers import Leb128, Scaled
+from codec.stages.runs import Runs
 from codec.stages.transforms import Fields, Offset, Palette
 
 #: Bytes that belong to no plane.
@@ -121,6 +122,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
         return ["integers"]
     if isinstance(transform, Scaled):
         return ["scales", "codes"]
+    if isinstance(transform, Runs):
+        return ["mask", ""][: len(dtypes)]
     if isinstance(transform, Codes):
         known = BLOCKS.get(tuple(field.size for field in transform.fields))
         if known is not None:

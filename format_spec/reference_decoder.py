@@ -288,7 +288,7 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9), "transform")
+    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9, 10), "transform")
     if transform == 6:
         parameters, sizes = [body.varint()], []
     elif transform == 1:
@@ -299,6 +299,8 @@ def read_made_span(body: Cursor, length: int, transform: int) -> Span:
         parameters, sizes = read_scaled(body, length)
     elif transform == 9:
         parameters, sizes = read_codes(body, length)
+    elif transform == 10:
+        parameters, sizes = read_runs(body, length)
     else:
         parameters, sizes = read_elements(body, length, transform)
     return Span(
@@ -372,6 +374,18 @@ def read_scaled(body: Cursor, length: int) -> tuple[list[int], list[int]]:
     offset -= 2**32 if offset >= 2**31 else 0
     check(-1024 <= offset < 1024, f"an offset of {offset}")
     return [dtype, how, group, offset], [4 * math.ceil(n / group), n]
+
+
+def read_runs(body: Cursor, length: int) -> tuple[list[int], list[int]]:
+    how, numbers, others = body.integer(1), body.varint(), body.varint()
+    code, size = how & 7, 1 + (how >> 3)
+    check(how < 16 and code <= 4, f"runs written as {how}")
+    check(code == 4 or length % (1 << code) == 0, "no whole number of elements")
+    n = 8 * length if code == 4 else length >> code
+    check(1 <= numbers and numbers * size <= MAX_CHUNK, f"{numbers} numbers of {size} bytes")
+    check(1 <= others <= min(numbers, n), f"{others} of {n} elements are not zero")
+    parts = [] if code == 4 else [others << code]
+    return [code, size, n, others], [numbers * size, *parts]
 
 
 def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
@@ -502,6 +516,31 @@ def make_sparse(parameters: list[int], parts: list[bytes], length: int) -> bytes
     return b"".join(next(rest) if bit else bytes(width) for bit in mask[: length // width])
 
 
+def make_runs(parameters: list[int], parts: list[bytes], length: int) -> bytes:
+    code, size, n, others = parameters
+    top = 256**size - 1
+    numbers = [int.from_bytes(number, "little") for number in cut(parts[0], size)]
+    check(numbers[-1] < top, "zeros behind the last element")
+    check(sum(number < top for number in numbers) == others, "not as many numbers as there are elements")
+    check(sum(numbers) + others <= n, "numbers for more elements than there are")
+    places, at = [], 0
+    for number in numbers:
+        at += number
+        if number < top:
+            places.append(at)
+            at += 1
+    if code == 4:
+        out = bytearray(length)
+        for place in places:
+            out[place // 8] |= 1 << place % 8
+        return bytes(out)
+    elements = [bytes(1 << code)] * n
+    for place, element in zip(places, cut(parts[1], 1 << code), strict=True):
+        check(any(element), "one of the elements that are not zero is")
+        elements[place] = element
+    return b"".join(elements)
+
+
 def make_offset(parameters: list[int], parts: list[bytes], _: int) -> bytes:
     width, narrow, offset = parameters
     elements = (int.from_bytes(x, "little") + offset for x in cut(parts[0], narrow))
@@ -555,7 +594,7 @@ def single(x: float) -> float:
 
 MAKERS = {
     1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128, 8: make_scaled,
-    9: make_codes
+    9: make_codes, 10: make_runs
 }  # fmt: skip
 
 

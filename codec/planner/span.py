@@ -175,8 +175,8 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     x = data[: elements * width].view(UINT[width])
     ors, ands = int(np.bitwise_or.reduce(x)), int(np.bitwise_and.reduce(x))
     places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
-    if width == 2 and 8 < (high := ors.bit_length()) < 16 and _top_is_better(x, high - 8):
-        places = [*fields.cut_planes(0, high - 8), (high - 8, 8)]
+    if width == 2 and 8 < (high := ors.bit_length()) < 16 and (low := _low_bits(x, high)):
+        places = [*fields.cut_planes(0, low), (low, 8)]
     constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
     tile = tile_for(shape, elements)
     layout = _layout(data.size, code, width, tile, places, row=row_for(shape, tile), constant=constant)
@@ -185,11 +185,24 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     return _with_planes(layout, x, level, None, None, periods)
 
 
-def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
-    """Whether 16-bit numbers take fewer bits as their 8 top bits and the ``low`` others than as two bytes."""
+def _low_bits(x: NDArray[np.unsignedinteger], high: int) -> int:
+    """How many low bits 16-bit numbers of ``high`` bits had better leave to planes of their own, below one of eight; 0
+    if two bytes take fewer bits. Where a few numbers spread far, as runs of zeros do, a smaller table is worth more
+    than what it says of the bits that it lacks.
+    """
     part = x[:: max(1, x.size >> 16)]
-    bits = [int(table_kernel.entropy(np.bincount(v, minlength=256))) for v in (part & 255, part >> 8, part >> low)]
-    return bits[2] + (part.size * low << table_kernel.POINT) < bits[0] + bits[1]
+
+    def taken(values: NDArray[Any]) -> int:
+        counts = np.bincount(values, minlength=256)
+        learnt = int(np.count_nonzero(counts)) * LEARNT * part.size // x.size
+        return int(table_kernel.entropy(counts)) + learnt
+
+    best, chosen = taken(part & 255) + taken(part >> 8), 0
+    for low in range(high - 8, 9):
+        bits = taken(part >> low) + (part.size * low << table_kernel.POINT)
+        if bits < best:
+            best, chosen = bits, low
+    return chosen
 
 
 def _plan_float(
