@@ -76,10 +76,10 @@ def plane_fields(layout: Layout) -> list[dict[str, int]]:
     exponent, mantissa = _SMALL_FLOATS.get(dtype.name, (dtype.exponent_bits, dtype.mantissa_bits))
     if dtype.name in _PACKED:
         return [{"packed floats": 1} for _ in layout.planes]
+    if not exponent and layout.width in (1, width):
+        return [{INTEGERS: 1} for _ in layout.planes]
     if layout.width != width:
         return [{OPAQUE: 1} for _ in layout.planes]
-    if not exponent:
-        return [{INTEGERS: 1} for _ in layout.planes]
     return [_float_fields(_bits(layout, p), exponent, mantissa) for p in layout.planes]
 
 
@@ -136,6 +136,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
             return list(known)
     else:
         return ["mask", ""]
+    if len(sizes) == 1:
+        return ["codes"]
     floats = [(d := BY_CODE.get(code)) is not None and d.name[:2] in ("F1", "BF", "F3", "F8") for code in dtypes]
     codes = max((size for size, is_float in zip(sizes, floats, strict=True) if not is_float), default=0)
     names, scales = [], iter(("scales", "minima"))

@@ -19,6 +19,7 @@ from codec.kernels import transforms as kernel
 from codec.limits import CHUNK_BYTES_MAX
 from codec.making import Code, made
 from codec.memory import kept
+from codec.packed import encode_packed
 from codec.planner.levels import Level, level_of
 from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field, Packed
@@ -122,6 +123,8 @@ def encode_structured(
     None if they are nothing of that, or that saves nothing.
     """
     width = 0 if dtype is None else 4 if dtype.name == "C64" else dtype.bits // 8
+    if dtype is not None and dtype.name[0] in "IU" and (packed := encode_packed(data, dtype, shape, level, code)):
+        return packed
     if width == 1 and dtype is not None:
         return encode_sparse(data, dtype, shape, level, code)
     if width < 2 or data.size < LEAST or data.size % width or dtype is None:

@@ -110,7 +110,7 @@ def scaled(dtype: int, how: int, group: int, offset: int, scales: list[float], c
     return original, parameters, np.array(scales, np.float32).tobytes(), bytes(codes)
 
 
-Held = tuple[int, int, int, int, int]  # a field: its bytes, its part, bits, shift and run
+Held = tuple[int, ...]  # a field: its bytes, its part, bits, shift and run; and the bytes of a word, if not 1
 
 #: A float, a bit of each code in runs of 1, four in runs of 16, as GGUF's Q5_0.
 FIVES: list[Held] = [(2, 0, 8, 0, 1), (4, 1, 1, 4, 1), (16, 1, 4, 0, 16)]
@@ -119,28 +119,32 @@ FIVES: list[Held] = [(2, 0, 8, 0, 1), (4, 1, 1, 4, 1), (16, 1, 4, 0, 16)]
 def codes_raw(fields: list[Held]) -> bytes:
     """The parameters of transform 9."""
     out = bytes((len(fields),))
-    for size, part, bits, shift, run in fields:
-        out += varint(size) + bytes((part | bits.bit_length() - 1 << 4,))
+    for size, part, bits, shift, run, *word in fields:
+        out += varint(size) + bytes((part | bits.bit_length() - 1 << 4 | 64 * len(word),))
         out += b"" if bits == 8 else bytes((shift,)) + varint(run)
+        out += bytes(word)
     return out
 
 
 def codes_parts(fields: list[Held], blocks: int, extra: int = 0) -> tuple[bytes, list[bytes]]:
     """(the original, the parts) of some blocks, whose codes take all values; ``extra`` is added to all codes."""
-    counts = {part: size * 8 // bits for size, part, bits, _, _ in fields}
+    counts = {part: size * 8 // bits for size, part, bits, *_ in fields}
     top = {part: sum(f[2] for f in fields if f[1] == part) for part in counts}
     parts = [
         bytes((7 * k + 11 * part) % 2 ** top[part] for k in range(blocks * counts[part])) for part in sorted(counts)
     ]
     original = bytearray()
     for i in range(blocks):
-        for size, part, bits, shift, run in fields:
-            held = bytearray(size)
+        for size, part, bits, shift, run, *words in fields:
+            word, held = words[0] if words else 1, bytearray(size)
             for k in range(counts[part]):
                 code = parts[part][i * counts[part] + k]
-                group, j = divmod(k, run * 8 // bits) if bits < 8 else (0, k)
-                at = k if bits == 8 else group * run + j % run
-                held[at] |= code if bits == 8 else (code >> shift) % 2**bits << bits * (j // run)
+                if bits == 8:
+                    held[k] = code
+                    continue
+                group, j = divmod(k, run * word * 8 // bits)
+                low = bits * (j // run)  # of the word
+                held[(group * run + j % run) * word + low // 8] |= (code >> shift) % 2**bits << low % 8
             original += held
     shown = [bytes(x + extra for x in part) if top[number] < 8 else part for number, part in enumerate(parts)]
     return bytes(original), [plain_part(part) for part in shown]
@@ -162,6 +166,12 @@ CODES: dict[str, tuple[str, list[Held]]] = {
     ),
     "7": ("three widths in runs of 1", [(8, 0, 4, 3, 1), (2, 0, 1, 2, 1), (4, 0, 2, 0, 1)]),
     "1": ("bits of one field alone", [(1, 0, 8, 0, 1), (16, 1, 1, 0, 8)]),
+    "one": ("a field alone", [(12, 0, 4, 0, 1)]),
+    "words": ("nibbles of words of four bytes, in runs of three", [(24, 0, 4, 0, 3, 4)]),
+    "words-2": (
+        "words of two and of eight bytes, among others",
+        [(12, 0, 4, 0, 2, 2), (3, 1, 8, 0, 1), (16, 2, 2, 0, 2, 8), (8, 2, 1, 2, 1, 4)],
+    ),
     "2": ("two parts of codes", [(6, 0, 2, 0, 6), (6, 1, 4, 0, 2)]),
 }
 MANY = list(range(5, 3005, 10))  # 300 values
@@ -440,7 +450,7 @@ def invalid_codes() -> Iterator[tuple[str, str, bytes, str]]:
     def changed(name: str, breaks: str, number: int, field: Held):
         return broken(name, breaks, codes_raw([*FIVES[:number], field, *FIVES[number + 1 :]]))
 
-    yield broken("fields-1", "one field", codes_raw([(22, 0, 4, 0, 22)]), [plain_part(bytes(88))])
+    yield broken("fields-0", "no fields", codes_raw([]), [])
     many = [plain_part(bytes(4))] + [plain_part(bytes(2))] * 16
     yield broken("fields-17", "17 fields", codes_raw([(1, k, 8 if k else 4, 0, 1) for k in range(17)]), many, bytes(34))
     yield changed("field-0", "a field without bytes", 0, (0, 0, 8, 0, 1))
@@ -450,6 +460,10 @@ def invalid_codes() -> Iterator[tuple[str, str, bytes, str]]:
     yield changed("run-0", "a run of no bytes", 2, (16, 1, 4, 0, 0))
     yield changed("run-3", "a field that is no whole number of runs", 2, (16, 1, 4, 0, 3))
     yield changed("run-32", "a run longer than its field", 2, (16, 1, 4, 0, 32))
+    yield changed("words-8", "words of a field of bytes", 0, (2, 0, 8, 0, 1, 2))
+    for word in (0, 1, 3, 16):
+        yield changed(f"words-of-{word}", f"words of {word} bytes", 2, (16, 1, 4, 0, 1, word))
+    yield changed("words-run", "a field that is no whole number of runs of words", 2, (16, 1, 4, 0, 8, 4))
     yield changed("part", "a number of a part before the one below it", 0, (2, 2, 8, 0, 1))
     yield changed("overlap", "two fields with the same bit of a code", 1, (4, 1, 1, 3, 1))
     yield changed("gap", "codes that lack a bit", 1, (4, 1, 1, 5, 1))

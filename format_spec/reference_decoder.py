@@ -325,29 +325,32 @@ class Packed(NamedTuple):
     bits: int
     shift: int
     run: int
+    word: int
 
 
 def read_codes(body: Cursor, length: int) -> tuple[list[Packed], list[int]]:
     count = body.integer(1)
-    check(2 <= count <= 16, f"{count} fields")
+    check(1 <= count <= 16, f"{count} fields")
     fields: list[Packed] = []
     held: list[list[int]] = []  # of each part, the bits that its fields have
     codes: list[int] = []  # and how many codes are in a block
     for _ in range(count):
         size, place = body.varint(), body.integer(1)
         check(1 <= size <= 65_536, f"a field of {size} bytes")
-        check(place < 64, "unused bits of the place of a field")
-        part, bits = place & 15, 1 << (place >> 4)
+        part, bits, words = place & 15, 1 << (place >> 4 & 3), place >> 6
+        check(words == 0 or (words == 1 and bits < 8), "unused bits of the place of a field")
         shift, run = (0, 1) if bits == 8 else (body.integer(1), body.varint())
+        word = body.integer(1) if words else 1
+        check(not words or word in (2, 4, 8), f"words of {word} bytes")
         check(shift + bits <= 8, f"{bits} bits from bit {shift} of a code on")
-        check(run >= 1 and size % run == 0, f"a field of {size} bytes in runs of {run}")
+        check(run >= 1 and size % (run * word) == 0, f"a field of {size} bytes in runs of {run} words of {word}")
         check(part <= len(held), "parts are not numbered in order")
         if part == len(held):
             held.append([])
             codes.append(size * 8 // bits)
         check(size * 8 // bits == codes[part], "fields of a part have unequally many codes")
         held[part] += range(shift, shift + bits)
-        fields.append(Packed(size, part, bits, shift, run))
+        fields.append(Packed(size, part, bits, shift, run, word))
     check(all(sorted(bits) == list(range(len(bits))) for bits in held), "a code has a bit twice, or lacks one")
     check(any(field.bits < 8 for field in fields), "no field has less than a byte of its codes")
     block = sum(field.size for field in fields)
@@ -478,15 +481,16 @@ def make_codes(fields: list[Packed], parts: list[bytes], length: int) -> bytes:
     blocks = length // sum(field.size for field in fields)
     out = bytearray()
     for i in range(blocks):
-        for size, part, b, shift, run in fields:
+        for size, part, b, shift, run, word in fields:
             n = len(parts[part]) // blocks
             held = [0] * size
             for k, code in enumerate(parts[part][i * n : (i + 1) * n]):
                 if b == 8:
                     held[k] = code
                 else:
-                    group, j = divmod(k, run * 8 // b)
-                    held[group * run + j % run] |= (code >> shift) % 2**b << b * (j // run)
+                    group, j = divmod(k, run * word * 8 // b)
+                    byte, place = divmod(j // run, 8 // b)
+                    held[(group * run + j % run) * word + byte] |= (code >> shift) % 2**b << b * place
             out += bytes(held)
     return bytes(out)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import gcd
+from math import gcd, prod
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.kernels.uneven import WORK, uneven
 from codec.planner import fields, mixing
 from codec.planner.levels import Level
+from codec.planner.packed import bytes_alike
 from codec.planner.plane import PlanePlan, Sample, plan_planes
 from codec.planner.tiles import chunk_for, columns_for, periods_for, row_for, short_tiles, tile_for
 from codec.stages import plain
@@ -43,6 +44,8 @@ _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
 #: a layout that only small tensors have takes half a second.
 _PLAIN: Final = 1 << 12
+#: Planes of low bits take time: so many thousandths of what they leave, as few bits as there can be, and more.
+_LOW_WORTH: Final = (1002, 1010)
 #: How often each column is looked at, if there are so many rows: its scale is then off by a tenth.
 SEEN: Final = 64
 #: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
@@ -102,7 +105,8 @@ def _hint(plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level)
     """Say how stage 8 may be tried for each plane."""
     if level.mixing:
         lay = plan.layout
-        steps = mixing.distances((*shape, 2) if dtype is not None and dtype.name == "C64" else shape, lay.elements)
+        parts = dtype.bits // 8 // lay.width if dtype is not None and lay.width else 1
+        steps = mixing.distances((*shape, parts) if shape and parts > 1 else shape, lay.elements)
         for plane, how in zip(lay.planes, plan.planes, strict=True):
             step = plane_bytes(lay.tile, lay.tile, plane.width)
             whole = steps if plane.width == 8 else tuple({step, 2 * step}) if steps else ()
@@ -139,6 +143,8 @@ def _plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: 
             return found
     if data.size < width:
         width = 1
+    if dtype is not None and width > 1 and dtype.name[0] in "IU" and bytes_alike(data, width):
+        width, shape = 1, (shape[0], prod(shape[1:]) * width) if len(shape) > 1 else ()
     return _plan_bytes(data, code, width, shape, level)
 
 
@@ -200,7 +206,7 @@ def _low_bits(x: NDArray[np.unsignedinteger], high: int) -> int:
     best, chosen = taken(part & 255) + taken(part >> 8), 0
     for low in range(high - 8, 9):
         bits = taken(part >> low) + (part.size * low << table_kernel.POINT)
-        if bits < best:
+        if bits * _LOW_WORTH[low > high - 8] < best * 1000:
             best, chosen = bits, low
     return chosen
 
