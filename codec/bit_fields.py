@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from codec.dtypes import BY_CODE
+from codec.dtypes import BY_CODE, SMALL_FLOATS
 from codec.stages.codes import Codes
 from codec.stages.layout import Layout, Plane
 from codec.stages.numbers import Leb128, Scaled
@@ -23,13 +23,7 @@ OPAQUE: Final = "opaque bytes"
 INTEGERS: Final = "integers"
 
 #: Floats that are coded as whole bytes or packed: bits of exponent and mantissa.
-_SMALL_FLOATS: Final = {
-    "F8_E4M3": (4, 3),
-    "F8_E5M2": (5, 2),
-    "F8_E8M0": (8, 0),
-    "F8_E4M3FNUZ": (4, 3),
-    "F8_E5M2FNUZ": (5, 2),
-}
+_SMALL_FLOATS: Final = {**SMALL_FLOATS, "F8_E8M0": (8, 0)}
 _PACKED: Final = ("F6_E2M3", "F6_E3M2", "F4")
 
 #: Sizes of the fields of GGUF's blocks -> what they are: a file does not say it. A test compares with

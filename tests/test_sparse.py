@@ -74,7 +74,7 @@ def test_they_take_little_more_than_their_entropy(kind: str, one_in: int) -> Non
     bound += count * p / 8 * {"int8": math.log2(58), "ternary": 1}.get(kind, 0)
     blob = codec.compress(data.reshape(1024, -1), level="default", threads=1)
     assert codec.decompress(blob, threads=1) == data.tobytes()
-    assert len(blob) < 1.014 * bound + 400, len(blob)  # the container takes 150, and each of four tables up to 60
+    assert len(blob) < 1.014 * bound + 450, len(blob)  # the container takes 150, and each of four tables up to 70
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS))

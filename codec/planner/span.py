@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.dtypes import DTYPES, DType
+from codec.dtypes import DTYPES, SMALL_FLOATS, DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
 from codec.kernels.groups import LEARNT
 from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.kernels.uneven import WORK, uneven
-from codec.planner import fields, mixing
+from codec.planner import eighths, fields, mixing
 from codec.planner.levels import Level
 from codec.planner.packed import bytes_alike
 from codec.planner.plane import PlanePlan, Sample, plan_planes
@@ -159,6 +159,28 @@ def other_plans(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if found is not None:
         yield found
     yield _plan_bytes(data, dtype.code, 4 if dtype.name == "C64" else dtype.bits // 8, shape, level)
+
+
+def plan_cut(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
+    """A plan for few floats of a byte that cuts them as larger ones are cut; None where counts say that bytes are less.
+
+    It is to be used before the next is asked for.
+    """
+    if dtype.name not in SMALL_FLOATS or not 0 < data.size <= eighths.MOST:
+        return None
+    exponent, mantissa = SMALL_FLOATS[dtype.name]
+    symbol = eighths.choose_cut(np.bincount(data, minlength=256).astype(np.int64), exponent, mantissa)
+    if symbol is None:
+        return None
+    every, common = int(np.bitwise_or.reduce(data)), int(np.bitwise_and.reduce(data))
+    if not (every ^ common) & (128 | (1 << (mantissa - symbol.mantissa)) - 1):  # one plane, which is taken for bytes
+        return None
+    found = fields.Survey(every, common, 0, 0, 0, 0, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+    cut = replace(dtype, exponent_bits=exponent, mantissa_bits=mantissa)
+    tile = tile_for(shape, data.size)
+    plan = _finish_float(data, cut, dtype.code, 1, tile, data, found, symbol, level, shape, False)
+    _hint(plan, dtype, shape, level)
+    return plan
 
 
 def plans_by_columns(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Iterator[Plan]:
