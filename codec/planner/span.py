@@ -44,8 +44,8 @@ _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
 #: a layout that only small tensors have takes half a second.
 _PLAIN: Final = 1 << 12
-#: Planes of low bits take time: so many thousandths of what they leave, as few bits as there can be, and more.
-_LOW_WORTH: Final = (1002, 1010)
+#: More planes of low bits than there have to be take time: so many thousandths of what they leave.
+_LOW_WORTH: Final = 1010
 #: How often each column is looked at, if there are so many rows: its scale is then off by a tenth.
 SEEN: Final = 64
 #: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
@@ -220,16 +220,22 @@ def _low_bits(x: NDArray[np.unsignedinteger], high: int) -> int:
     """
     part = x[:: max(1, x.size >> 16)]
 
-    def taken(values: NDArray[Any]) -> int:
+    def taken(values: NDArray[Any], low: int = 0) -> tuple[int, int]:
+        """Bits of the values and of ``low`` others beside each, and what their table costs to learn."""
         counts = np.bincount(values, minlength=256)
         learnt = int(np.count_nonzero(counts)) * LEARNT * part.size // x.size
-        return int(table_kernel.entropy(counts)) + learnt
+        return int(table_kernel.entropy(counts)) + (part.size * low << table_kernel.POINT), learnt
 
-    best, chosen = taken(part & 255) + taken(part >> 8), 0
+    (first, learnt), (second, more) = taken(part & 255), taken(part >> 8)
+    bits, best, chosen = first + second, first + second + learnt + more, 0
     for low in range(high - 8, 9):
-        bits = taken(part >> low) + (part.size * low << table_kernel.POINT)
-        if bits * _LOW_WORTH[low > high - 8] < best * 1000:
-            best, chosen = bits, low
+        found, learnt = taken(part >> low, low)
+        if low == high - 8:  # one table is in any case better than two that take as much
+            better = found < bits
+        else:
+            better = (found + learnt) * _LOW_WORTH < best * 1000
+        if better:
+            best, chosen = found + learnt, low
     return chosen
 
 
