@@ -1,4 +1,5 @@
-"""Model files as their usual writers make them: weights of all-MiniLM-L6-v2 through torch, numpy, onnx, gguf, h5py.
+"""Model files as their usual writers make them: weights of all-MiniLM-L6-v2 through torch, numpy, onnx, gguf, h5py,
+and packed codes as GPTQ, AWQ, bitsandbytes and BitNet have them (bench.packed).
 
     python -m bench.kinds [NAME ...]
 
@@ -157,6 +158,13 @@ def hdf5_file(path: Path) -> None:
             file.create_dataset(name.replace(".", "/"), data=values)
 
 
+def packed_file(path: Path, packer: str) -> None:
+    """See bench.packed, which takes its weights from here."""
+    from bench import packed
+
+    packed.packed_file(path, packer)
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a file is written, and what the codecs that want to be told are told."""
@@ -189,6 +197,10 @@ KINDS: dict[str, Kind] = {
         }.items()
     },
     "keras-f32.h5": Kind(hdf5_file, "float32"),
+    **{
+        f"{packer}.safetensors": Kind(partial(packed_file, packer=packer), "opaque")
+        for packer in ("gptq-int4", "gptq-int2", "awq-int4", "bnb-nf4", "bitnet-ternary")
+    },
 }
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from codec.dtypes import BY_CODE
+from codec.dtypes import BY_CODE, SMALL_FLOATS
 from codec.stages.codes import Codes
 from codec.stages.delta import Delta
 from codec.stages.layout import Layout, Plane
 from codec.stages.numbers import Leb128, Scaled
+from codec.stages.runs import Runs
 from codec.stages.transforms import Fields, Offset, Palette
 
 #: Bytes that belong to no plane.
@@ -23,13 +24,7 @@ OPAQUE: Final = "opaque bytes"
 INTEGERS: Final = "integers"
 
 #: Floats that are coded as whole bytes or packed: bits of exponent and mantissa.
-_SMALL_FLOATS: Final = {
-    "F8_E4M3": (4, 3),
-    "F8_E5M2": (5, 2),
-    "F8_E8M0": (8, 0),
-    "F8_E4M3FNUZ": (4, 3),
-    "F8_E5M2FNUZ": (5, 2),
-}
+_SMALL_FLOATS: Final = {**SMALL_FLOATS, "F8_E8M0": (8, 0)}
 _PACKED: Final = ("F6_E2M3", "F6_E3M2", "F4")
 
 #: Sizes of the fields of GGUF's blocks -> what they are: a file does not say it. A test compares with
@@ -76,10 +71,10 @@ def plane_fields(layout: Layout) -> list[dict[str, int]]:
     exponent, mantissa = _SMALL_FLOATS.get(dtype.name, (dtype.exponent_bits, dtype.mantissa_bits))
     if dtype.name in _PACKED:
         return [{"packed floats": 1} for _ in layout.planes]
+    if not exponent and layout.width in (1, width):
+        return [{INTEGERS: 1} for _ in layout.planes]
     if layout.width != width:
         return [{OPAQUE: 1} for _ in layout.planes]
-    if not exponent:
-        return [{INTEGERS: 1} for _ in layout.planes]
     return [_float_fields(_bits(layout, p), exponent, mantissa) for p in layout.planes]
 
 
@@ -124,6 +119,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
         return ["scales", "codes"]
     if isinstance(transform, Delta):
         return ["differences"]
+    if isinstance(transform, Runs):
+        return ["mask", ""][: len(dtypes)]
     if isinstance(transform, Codes):
         known = BLOCKS.get(tuple(field.size for field in transform.fields))
         if known is not None:
@@ -136,6 +133,8 @@ def part_names(layout: Layout, dtypes: list[int]) -> list[str]:
             return list(known)
     else:
         return ["mask", ""]
+    if len(sizes) == 1:
+        return ["codes"]
     floats = [(d := BY_CODE.get(code)) is not None and d.name[:2] in ("F1", "BF", "F3", "F8") for code in dtypes]
     codes = max((size for size, is_float in zip(sizes, floats, strict=True) if not is_float), default=0)
     names, scales = [], iter(("scales", "minima"))

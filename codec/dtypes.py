@@ -63,6 +63,14 @@ DTYPES: Final[dict[str, DType]] = {d.name: d for d in _ALL}
 #: Wire code -> element type.
 BY_CODE: Final[dict[int, DType]] = {d.code: d for d in _ALL}
 
+#: Floats of a byte with a sign -> bits of exponent and mantissa. They are coded as whole bytes, mostly.
+SMALL_FLOATS: Final = {
+    "F8_E4M3": (4, 3),
+    "F8_E5M2": (5, 2),
+    "F8_E4M3FNUZ": (4, 3),
+    "F8_E5M2FNUZ": (5, 2),
+}
+
 _ALIASES: Final[dict[str, str]] = {
     **{d.name.lower(): d.name for d in _ALL},
     "bfloat16": "BF16",

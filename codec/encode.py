@@ -21,7 +21,7 @@ from codec.planner import Plan, mixing, plan_span
 from codec.planner.groups import OWN, TABLE
 from codec.planner.levels import Level
 from codec.planner.plane import PlanePlan
-from codec.planner.span import OPAQUE_SPAN, other_plans, plan_mixed, plans_by_columns, room_for, split
+from codec.planner.span import OPAQUE_SPAN, other_plans, plan_cut, plan_mixed, plans_by_columns, room_for, split
 from codec.stages import layout, plain
 from codec.stages import mixing as mixing_stage
 from codec.stages.columns import COLUMNS
@@ -34,6 +34,8 @@ from codec.wire import varint
 _COLUMNS_WORTH: Final = 993
 #: Stage 8 is so slow that it has to take so many thousandths of what the others take, at most.
 _WORTH: Final = 995
+#: And so many, floats of a byte that are cut.
+_CUT_WORTH: Final = 997
 _NONE: Final = np.zeros(0, np.uint8)
 _NO_LIMITS: Final = np.zeros(0, np.int64)
 _NO_ENTRIES: Final = np.zeros(0, np.uint32)
@@ -90,6 +92,8 @@ def encode_span(
             found = coded.finish()
             if dtype is not None and (plan.again or plan.uneven):
                 found = _smallest(found, source, dtype, shape, level, plan)
+            elif dtype is not None and (other := plan_cut(source, dtype, shape, level)) is not None:
+                found = _cut(found, source, other)
             return _mixed(source, plan, dtype, shape, level, found.stored.size) or found
     raise AssertionError("a plan without escapes cannot have too many")
 
@@ -108,6 +112,13 @@ def _mixed(
     coded.run()
     found = coded.finish()
     return found if found.stored.size * 1000 < most * _WORTH else None
+
+
+def _cut(found: EncodedSpan, source: Bytes, plan: Plan) -> EncodedSpan:
+    """What the plan makes of it, if that is less by more than it costs to put planes together again."""
+    coded = _Coder(source, plan, None)
+    other = coded.finish() if coded.run() else found
+    return other if other.stored.size * 1000 < found.stored.size * _CUT_WORTH else found
 
 
 def _smallest(

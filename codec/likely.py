@@ -38,6 +38,8 @@ def likely(x: Any, dtype: DType, shape: tuple[int, ...]) -> tuple[list[Found], b
         return None
     step = max(1, x.size // _LOOKED)
     some = np.ascontiguousarray(x[::step])
+    if int(np.count_nonzero(some)) * 4 < some.size:
+        return None  # runs of zeros are not known by counts
     plain = _bits(some)
     few = palette(x, dtype, shape)
     if few is not None:

@@ -7,34 +7,32 @@ A progression is always taken, and so are the fields that a source knows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from xxhash import xxh3_64_intdigest
 
 from codec.blocks import CODES_MAX, codes_of, parts_of, saved_by_counts
-from codec.container import records
-from codec.container.index import SpanEntry
 from codec.dtypes import DTYPES, DType
 from codec.encode import EncodedSpan, encode_span
 from codec.kernels import leb128
 from codec.kernels import transforms as kernel
 from codec.likely import likely
 from codec.limits import CHUNK_BYTES_MAX
+from codec.making import Code, made
 from codec.memory import kept
+from codec.packed import encode_packed
 from codec.planner.levels import Level, level_of
 from codec.planner.tiles import chunk_for, tile_for
 from codec.sources.segment import Field, Packed
-from codec.stages import layout
+from codec.sparse import encode_sparse, few
 from codec.stages.codes import Codes
 from codec.stages.delta import Delta
 from codec.stages.geometry import Bytes, read_only
 from codec.stages.numbers import Leb128
+from codec.stages.runs import Runs
 from codec.stages.transforms import Copy, Fields, Transform
 from codec.ways import UINT, WAYS, Found, Part, ramp_of
-from codec.wire import varint
 
 #: Original bytes of a made span, at most, but for elements of 2 bytes: its parts are a chunk each, and one holds
 #: 524,288 bytes less one tile, which may be 16,384 elements of 8 bytes.
@@ -47,9 +45,6 @@ _FEW: Final = {"BF16": 234, "F16": 250, "F32": 250}
 _ZEROS: Final = 8
 #: Elements of fewer bytes in all are left alone: a palette would not pay.
 LEAST: Final = 4096
-
-
-Code = Callable[[Any, DType | None, tuple[int, ...], Level], EncodedSpan]
 
 
 def encode_fields(
@@ -67,7 +62,7 @@ def encode_fields(
     each = each // row * row or each  # whole rows, where they fit
 
     def coded(piece: Bytes, way: Fields | Codes) -> EncodedSpan:
-        return _made(piece, dtype, way, [Part(*part) for part in parts_of(piece, fields, way, row)], level, code)
+        return made(piece, dtype, way, [Part(*part) for part in parts_of(piece, fields, way, row)], level, code)
 
     spans, known, of = [], 0, 1  # what fields by themselves took when last looked at: stored bytes, of how many
     for at in range(0, data.size, each * block):
@@ -108,9 +103,7 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
         part = (values[at:stop] - low).astype(UINT[1 << code]).view(np.uint8)
         dtype = DTYPES[packed.dtype if as_floats else f"U{8 << code}"]
         parts = [Part(part, dtype, (-(-(stop - at) // columns), columns), "" if as_floats else "symbol")]
-        spans.append(
-            _made(data[begin:end], None, Leb128(code, stop - at, low % (1 << 64), packed.signed), parts, level)
-        )
+        spans.append(made(data[begin:end], None, Leb128(code, stop - at, low % (1 << 64), packed.signed), parts, level))
         at, begin = stop, end
     if begin < data.size:
         spans.append(encode_span(data[begin:], None, (), level))
@@ -123,7 +116,7 @@ def encode_leb128(data: Bytes, packed: Packed, level: Level) -> list[EncodedSpan
 
 def encode_copy(data: Bytes, dtype: DType | None, distance: int) -> EncodedSpan:
     """Code at most 524,288 bytes that the original had ``distance`` bytes before."""
-    return replace(_made(data, dtype, Copy(distance), [], level_of("default")), distance=distance)
+    return replace(made(data, dtype, Copy(distance), [], level_of("default")), distance=distance)
 
 
 def encode_delta(
@@ -138,7 +131,7 @@ def encode_delta(
     for at in range(0, data.size, each):
         piece = data[at : at + each]
         part = Part(transform.differences(piece, source[at : at + each]), kind, shape, "difference")
-        spans.append(replace(_made(piece, dtype, transform, [part], level, code), distance=distance))
+        spans.append(replace(made(piece, dtype, transform, [part], level, code), distance=distance))
     return spans
 
 
@@ -149,6 +142,10 @@ def encode_structured(
     None if they are nothing of that, or that saves nothing.
     """
     width = 0 if dtype is None else 4 if dtype.name == "C64" else dtype.bits // 8
+    if dtype is not None and dtype.name[0] in "IU" and (packed := encode_packed(data, dtype, shape, level, code)):
+        return packed
+    if width == 1 and dtype is not None:
+        return encode_sparse(data, dtype, shape, level, code)
     if width < 2 or data.size < LEAST or data.size % width or dtype is None:
         return None
     sample, counts = _look()
@@ -160,7 +157,7 @@ def encode_structured(
         ramp = ramp_of(x, width)
         if ramp is not None:
             runs = (x[at : at + PART_BYTES // width] for at in range(0, x.size, PART_BYTES // width))
-            return [_made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level, code) for r in runs]
+            return [made(r.view(np.uint8), dtype, replace(ramp, start=int(r[0])), [], level, code) for r in runs]
     if not whole and kinds * 256 > _FEW.get(dtype.name, 228) * looked and zeros * 256 < _ZEROS * looked:
         return None
     row = int(np.prod(shape[1:], dtype=object)) if len(shape) > 1 else 1
@@ -179,8 +176,9 @@ def encode_structured(
         data, chosen = part.view(np.uint8), None
         best = plain = code(data, dtype, shape, quick) if plainly else None
         for way in tried:
-            coded = _made(data, dtype, *way, quick, code)
-            if best is None or coded.stored.size < best.stored.size:
+            coded = made(data, dtype, *way, quick, code)
+            most = coded.stored.size + 1 if best is None else best.stored.size
+            if coded.stored.size < (few(most, level) if isinstance(way[0], Runs) and best is not None else most):
                 best, chosen = coded, way
         assert best is not None
         # which codes integers of several bytes in one plane, as nothing else does
@@ -192,7 +190,7 @@ def encode_structured(
         spans = []
         for part, (chosen, close) in zip(cut, found, strict=True):
             data = part.view(np.uint8)
-            both = [_made(data, dtype, *chosen, level, code)] if chosen is not None else []
+            both = [made(data, dtype, *chosen, level, code)] if chosen is not None else []
             both += [code(data, dtype, shape, level)] if close else []
             spans.append(min(both, key=lambda b: b.stored.size))
     return spans
@@ -209,25 +207,3 @@ def _look() -> tuple[Any, Any]:
     if held is None:
         held = kept()[kernel.glance] = np.zeros(256, np.uint64), np.zeros(3, np.int64)
     return held
-
-
-def _made(
-    data: Bytes, dtype: DType | None, transform: Transform, parts: list[Part], level: Level, code: Code = encode_span
-) -> EncodedSpan:
-    """The record of a span that is made of these parts."""
-    if [part.data.size for part in parts] != transform.parts(data.size):
-        raise AssertionError(f"parts of {[part.data.size for part in parts]} bytes for {transform}")
-    head = layout.encode(layout.made(data.size, dtype.code if dtype else 0, transform))
-    out, fields = [head], {"headers": 0}
-    for part in parts:
-        coded = code(part.data, part.dtype, part.shape, level)
-        assert not coded.entry.chunks  # PART_BYTES sees to it
-        body = coded.stored[records.HEAD_BYTES : -8]
-        out += [varint(body.size), body.tobytes()]
-        for name, size in coded.fields.items():
-            key = part.name if part.name and name in ("symbol", "rest", "bytes") else name
-            fields[key] = fields.get(key, 0) + size
-    out.append(xxh3_64_intdigest(data.data).to_bytes(8, "little"))
-    record = np.frombuffer(records.record(records.SPAN, b"".join(out)), np.uint8)
-    fields["headers"] += record.size - sum(fields.values())
-    return EncodedSpan(record, SpanEntry(data.size, record.size), fields)

@@ -19,9 +19,13 @@ from codec.limits import CHUNK_BYTES_MAX
 from codec.memory import kept
 from codec.stages.geometry import Bytes
 from codec.stages.numbers import Scaled
+from codec.stages.runs import OF_BITS, Runs, numbers_of
 from codec.stages.transforms import VALUES_MAX, Offset, Palette, Ramp, Sparse, Transform
 
 UINT: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+#: One in so many elements may be other than zero for their places to be said by runs of zeros, at most: of those that
+#: come independently of each other, one in 4, tables say as much.
+RUNS_LEAST: Final = 4
 #: Elements of a row that quantisers give a scale of their own.
 _GROUPS: Final = (256, 128, 64, 32)
 
@@ -187,6 +191,35 @@ def sparse(x: Any, dtype: DType, shape: tuple[int, ...]) -> Found | None:
     return Sparse(x.itemsize.bit_length() - 1, others), parts
 
 
+def runs_of(x: Any, dtype: DType, long: bool, bits: bool = False) -> Found | None:
+    """One in RUNS_LEAST elements at most is not zero. ``long``: runs are numbers of two bytes, if there is one that one
+    byte does not hold. ``bits``: the elements are those of bytes.
+    """
+    places = np.flatnonzero(x != 0)
+    if bits:
+        held = np.unpackbits(x[places], bitorder="little").view(np.bool_)
+        places = (8 * places[:, None] + np.arange(8)).reshape(-1)[held]
+    count = x.size * (8 if bits else 1)
+    if not 0 < places.size <= count // RUNS_LEAST or (long and int(np.diff(places, prepend=-1).max()) <= 256):
+        return None
+    numbers = numbers_of(places, long)
+    if numbers.nbytes > CHUNK_BYTES_MAX // 2:  # it is one chunk
+        return None
+    parts = [Part(numbers.view(np.uint8), DTYPES["U16" if long else "U8"], (numbers.size,), "mask")]
+    if not bits:
+        parts.append(Part(x[places].view(np.uint8), dtype, (places.size,), ""))
+    code = OF_BITS if bits else x.itemsize.bit_length() - 1
+    return Runs(code, long, numbers.size, places.size), parts
+
+
+def _runs(x: Any, dtype: DType, shape: tuple[int, ...]) -> Found | None:
+    return runs_of(x, dtype, False)
+
+
+def _long_runs(x: Any, dtype: DType, shape: tuple[int, ...]) -> Found | None:
+    return runs_of(x, dtype, True)
+
+
 def ramp_of(x: Any, width: int) -> Ramp | None:
     """Elements each as far from the one before."""
     start, step = int(x[0]), int(x[1]) - int(x[0]) & (1 << 8 * width) - 1
@@ -197,4 +230,6 @@ def ramp_of(x: Any, width: int) -> Ramp | None:
     return Ramp(width.bit_length() - 1, start, step)
 
 
-WAYS: Final[tuple[Callable[[Any, DType, tuple[int, ...]], Found | None], ...]] = (palette, sparse, offset, scaled)
+WAYS: Final[tuple[Callable[[Any, DType, tuple[int, ...]], Found | None], ...]] = (
+    palette, sparse, _runs, _long_runs, offset, scaled,
+)  # fmt: skip

@@ -45,6 +45,24 @@ def sparse(width: int, elements: list[int]) -> tuple[bytes, bytes, list[bytes]]:
     return original, bytes((code,)) + varint(len(others)), [plain_part(mask), plain_part(b"".join(others))]
 
 
+def runs(code: int, size: int, elements: list[int]) -> tuple[bytes, bytes, list[bytes]]:
+    """(the original, the parameters, the parts) of very few elements that are not zero; ``size``: bytes of a number."""
+    top, numbers, zeros = 256**size - 1, [], 0
+    for x in elements:
+        zeros += x == 0
+        if x:
+            numbers += [top] * (zeros // top) + [zeros % top]
+            zeros = 0
+    others = [x for x in elements if x]
+    if code == 4:
+        original, values = np.packbits(elements, bitorder="little").tobytes(), []
+    else:
+        original = b"".join(x.to_bytes(1 << code, "little") for x in elements)
+        values = [plain_part(b"".join(x.to_bytes(1 << code, "little") for x in others))]
+    parameters = bytes((code | (size - 1) << 3,)) + varint(len(numbers)) + varint(len(others))
+    return original, parameters, [plain_part(b"".join(k.to_bytes(size, "little") for k in numbers)), *values]
+
+
 def ramp(width: int, start: int, step: int, count: int) -> tuple[bytes, bytes, list[bytes]]:
     """(the original, the parameters, no parts) of an arithmetic progression."""
     original = b"".join(((start + k * step) % 256**width).to_bytes(width, "little") for k in range(count))
@@ -92,7 +110,7 @@ def scaled(dtype: int, how: int, group: int, offset: int, scales: list[float], c
     return original, parameters, np.array(scales, np.float32).tobytes(), bytes(codes)
 
 
-Held = tuple[int, int, int, int, int]  # a field: its bytes, its part, bits, shift and run
+Held = tuple[int, ...]  # a field: its bytes, its part, bits, shift and run; and the bytes of a word, if not 1
 
 #: A float, a bit of each code in runs of 1, four in runs of 16, as GGUF's Q5_0.
 FIVES: list[Held] = [(2, 0, 8, 0, 1), (4, 1, 1, 4, 1), (16, 1, 4, 0, 16)]
@@ -101,28 +119,32 @@ FIVES: list[Held] = [(2, 0, 8, 0, 1), (4, 1, 1, 4, 1), (16, 1, 4, 0, 16)]
 def codes_raw(fields: list[Held]) -> bytes:
     """The parameters of transform 9."""
     out = bytes((len(fields),))
-    for size, part, bits, shift, run in fields:
-        out += varint(size) + bytes((part | bits.bit_length() - 1 << 4,))
+    for size, part, bits, shift, run, *word in fields:
+        out += varint(size) + bytes((part | bits.bit_length() - 1 << 4 | 64 * len(word),))
         out += b"" if bits == 8 else bytes((shift,)) + varint(run)
+        out += bytes(word)
     return out
 
 
 def codes_parts(fields: list[Held], blocks: int, extra: int = 0) -> tuple[bytes, list[bytes]]:
     """(the original, the parts) of some blocks, whose codes take all values; ``extra`` is added to all codes."""
-    counts = {part: size * 8 // bits for size, part, bits, _, _ in fields}
+    counts = {part: size * 8 // bits for size, part, bits, *_ in fields}
     top = {part: sum(f[2] for f in fields if f[1] == part) for part in counts}
     parts = [
         bytes((7 * k + 11 * part) % 2 ** top[part] for k in range(blocks * counts[part])) for part in sorted(counts)
     ]
     original = bytearray()
     for i in range(blocks):
-        for size, part, bits, shift, run in fields:
-            held = bytearray(size)
+        for size, part, bits, shift, run, *words in fields:
+            word, held = words[0] if words else 1, bytearray(size)
             for k in range(counts[part]):
                 code = parts[part][i * counts[part] + k]
-                group, j = divmod(k, run * 8 // bits) if bits < 8 else (0, k)
-                at = k if bits == 8 else group * run + j % run
-                held[at] |= code if bits == 8 else (code >> shift) % 2**bits << bits * (j // run)
+                if bits == 8:
+                    held[k] = code
+                    continue
+                group, j = divmod(k, run * word * 8 // bits)
+                low = bits * (j // run)  # of the word
+                held[(group * run + j % run) * word + low // 8] |= (code >> shift) % 2**bits << low % 8
             original += held
     shown = [bytes(x + extra for x in part) if top[number] < 8 else part for number, part in enumerate(parts)]
     return bytes(original), [plain_part(part) for part in shown]
@@ -144,6 +166,12 @@ CODES: dict[str, tuple[str, list[Held]]] = {
     ),
     "7": ("three widths in runs of 1", [(8, 0, 4, 3, 1), (2, 0, 1, 2, 1), (4, 0, 2, 0, 1)]),
     "1": ("bits of one field alone", [(1, 0, 8, 0, 1), (16, 1, 1, 0, 8)]),
+    "one": ("a field alone", [(12, 0, 4, 0, 1)]),
+    "words": ("nibbles of words of four bytes, in runs of three", [(24, 0, 4, 0, 3, 4)]),
+    "words-2": (
+        "words of two and of eight bytes, among others",
+        [(12, 0, 4, 0, 2, 2), (3, 1, 8, 0, 1), (16, 2, 2, 0, 2, 8), (8, 2, 1, 2, 1, 4)],
+    ),
     "2": ("two parts of codes", [(6, 0, 2, 0, 6), (6, 1, 4, 0, 2)]),
 }
 MANY = list(range(5, 3005, 10))  # 300 values
@@ -199,6 +227,7 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
     for name, (shows, held) in CODES.items():
         original, parts = codes_parts(held, 3)
         yield f"made-codes-{name}", shows, one(original, 9, codes_raw(held), parts), original
+    yield from valid_runs()
     original, parameters, parts = palette(2, [7], [0] * 5)
     yield "made-palette-one", "a palette of one value", one(original, 2, parameters, parts), original
     for count in (256, 257):
@@ -211,6 +240,60 @@ def valid() -> Iterator[tuple[str, str, bytes, bytes]]:
     yield "made-ramp-one", "a ramp of one element", one(original, 3, parameters, parts), original
 
 
+def valid_runs() -> Iterator[tuple[str, str, bytes, bytes]]:
+    """Those of transform 10, as of ``valid``."""
+    for code in range(5):
+        top = 1 if code == 4 else 256 ** (1 << code) - 1
+        for size in (1, 2):
+            far = [0, top, 1, *[0] * 254, top, *[0] * 255, 1, *[0] * 256, top, *[0] * 600, 1, 0, 0, 0, 0, 0]
+            original, parameters, parts = runs(code, size, far + [0] * (-len(far) % 8))
+            shows = f"elements of {1 << code} bytes" if code < 4 else "bits"
+            shows += f" far apart, numbers of {size}"
+            yield f"made-runs-{code}-{size}", shows, one(original, 10, parameters, parts), original
+    for code, elements in ((0, [5]), (0, [5] * 9), (3, [0, 0, 5]), (4, [1] * 8), (4, [0] * 7 + [1])):
+        original, parameters, parts = runs(code, 1, elements)
+        name = f"made-runs-{code}-{'all' if all(elements) else 'last'}-{len(elements)}"
+        yield name, "no zeros behind the last", one(original, 10, parameters, parts), original
+    original, parameters, parts = runs(0, 2, [0] * 65_534 + [1] + [0] * 65_535 + [2] + [0] * 131_070 + [3] + [0] * 9)
+    yield "made-runs-long", "65,534, 65,535 and 131,070 zeros", one(original, 10, parameters, parts), original
+
+
+def invalid_runs() -> Iterator[tuple[str, str, bytes, str]]:
+    """Those of transform 10, as of ``invalid``."""
+    original, parameters, parts = runs(1, 1, [0, 5, 0, 0, 7, 0])
+    numbers, values = b"\1\2", b"\5\0\7\0"
+
+    def broken(name: str, breaks: str, parameters: bytes, held: list[bytes] = parts, data: bytes = original):
+        return f"made-runs-{name}", breaks, one(data, 10, parameters, held), "Corrupt"
+
+    def with_numbers(name: str, breaks: str, numbers: bytes, others: int = 2, data: bytes = original):
+        return broken(
+            name, breaks, b"\1" + varint(len(numbers)) + varint(others), [plain_part(numbers), parts[1]], data
+        )
+
+    for how in (5, 7, 16, 128):
+        yield broken(f"how-{how}", "a width or a bit that means nothing", bytes((how,)) + parameters[1:])
+    yield broken("odd", "no whole number of elements", parameters, parts, original[:-1])
+    yield broken("numbers-0", "no numbers", b"\1\0\2", [plain_part(b""), parts[1]])
+    yield broken("others-0", "no elements", b"\1\2\0", [parts[0], plain_part(b"")])
+    yield broken("others-3", "more elements than numbers", b"\1\2\3", [parts[0], plain_part(values + b"\1\0")])
+    yield broken("others-1", "fewer elements than numbers below the top", b"\1\2\1", [parts[0], plain_part(values[:2])])
+    yield broken("all", "more elements than there are", b"\1\3\3", [plain_part(bytes(3))] * 2, original[:4])
+    yield with_numbers("top-last", "zeros behind the last element", b"\1\2\xff", 2, original + bytes(512))
+    yield with_numbers("top-first", "zeros for more elements than there are", b"\xff\1\2")
+    yield with_numbers("many", "an element behind the end", b"\1\4")
+    yield with_numbers("two-tops", "fewer numbers below the top than elements", b"\xff\1", 2, original + bytes(512))
+    zero = [parts[0], plain_part(b"\5\0\0\0")]
+    yield broken("zero", "an element that is zero", parameters, zero, b"\0\0\5" + bytes(9))
+    yield broken("part-missing", "no elements' part", parameters, parts[:1])
+    bits, how, held = runs(4, 1, [0, 0, 1, 0, 0, 0, 0, 1])
+    yield broken("bits-more", "a part of bits", how, [*held, plain_part(b"\1\1")], bits)
+    yield broken("bits-many", "a bit behind the end", how, [plain_part(b"\2\5")], b"\4")
+    yield broken("hash", "the hash of the bytes", parameters, [plain_part(numbers[::-1]), parts[1]])
+    long = plain_part(bytes(8))
+    yield broken("numbers-long", "numbers of 524,290 bytes", b"\x0c" + varint(262_145) + b"\1", [long], bits)
+
+
 def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     """(name, the rule that it breaks, the file, the error)."""
     corrupt, unsupported = "Corrupt", "Unsupported"
@@ -221,7 +304,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
         found = one(data, 1, parameters, field_parts() if parts is None else parts)
         return f"made-{name}", breaks, found, corrupt
 
-    for number in (0, 10, 127):
+    for number in (0, 12, 127):
         yield f"made-transform-{number}", f"transform {number}", one(BLOCKS, number, FIELDS, field_parts()), unsupported
     parts = field_parts()
     yield fields("fields-1", "one field", b"\1\x0a", [plain_part(BLOCKS)])
@@ -313,6 +396,7 @@ def invalid() -> Iterator[tuple[str, str, bytes, str]]:
     )
 
     yield from invalid_codes()
+    yield from invalid_runs()
 
     original, parameters, held = leb128(2, [5, 300, -7])
     yield "made-leb128-width", "a bit that means nothing", one(original, 7, b"\x09" + parameters[1:], held), corrupt
@@ -366,7 +450,7 @@ def invalid_codes() -> Iterator[tuple[str, str, bytes, str]]:
     def changed(name: str, breaks: str, number: int, field: Held):
         return broken(name, breaks, codes_raw([*FIVES[:number], field, *FIVES[number + 1 :]]))
 
-    yield broken("fields-1", "one field", codes_raw([(22, 0, 4, 0, 22)]), [plain_part(bytes(88))])
+    yield broken("fields-0", "no fields", codes_raw([]), [])
     many = [plain_part(bytes(4))] + [plain_part(bytes(2))] * 16
     yield broken("fields-17", "17 fields", codes_raw([(1, k, 8 if k else 4, 0, 1) for k in range(17)]), many, bytes(34))
     yield changed("field-0", "a field without bytes", 0, (0, 0, 8, 0, 1))
@@ -376,6 +460,10 @@ def invalid_codes() -> Iterator[tuple[str, str, bytes, str]]:
     yield changed("run-0", "a run of no bytes", 2, (16, 1, 4, 0, 0))
     yield changed("run-3", "a field that is no whole number of runs", 2, (16, 1, 4, 0, 3))
     yield changed("run-32", "a run longer than its field", 2, (16, 1, 4, 0, 32))
+    yield changed("words-8", "words of a field of bytes", 0, (2, 0, 8, 0, 1, 2))
+    for word in (0, 1, 3, 16):
+        yield changed(f"words-of-{word}", f"words of {word} bytes", 2, (16, 1, 4, 0, 1, word))
+    yield changed("words-run", "a field that is no whole number of runs of words", 2, (16, 1, 4, 0, 8, 4))
     yield changed("part", "a number of a part before the one below it", 0, (2, 2, 8, 0, 1))
     yield changed("overlap", "two fields with the same bit of a code", 1, (4, 1, 1, 3, 1))
     yield changed("gap", "codes that lack a bit", 1, (4, 1, 1, 5, 1))

@@ -289,7 +289,7 @@ class Made(NamedTuple):
 def read_made_span(body: Cursor, length: int, transform: int) -> Span:
     """The body of a span record that is made of parts, up to the first part."""
     check(length <= MAX_CHUNK, f"a made span of {length} bytes")
-    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9, 11), "transform")
+    known(transform, (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11), "transform")
     if transform == 11:
         parameters, sizes = [body.varint(), body.integer(1)], [length]
         check(parameters[1] < 8, "a kind of delta")
@@ -304,6 +304,8 @@ def read_made_span(body: Cursor, length: int, transform: int) -> Span:
         parameters, sizes = read_scaled(body, length)
     elif transform == 9:
         parameters, sizes = read_codes(body, length)
+    elif transform == 10:
+        parameters, sizes = read_runs(body, length)
     else:
         parameters, sizes = read_elements(body, length, transform)
     return Span(
@@ -328,29 +330,32 @@ class Packed(NamedTuple):
     bits: int
     shift: int
     run: int
+    word: int
 
 
 def read_codes(body: Cursor, length: int) -> tuple[list[Packed], list[int]]:
     count = body.integer(1)
-    check(2 <= count <= 16, f"{count} fields")
+    check(1 <= count <= 16, f"{count} fields")
     fields: list[Packed] = []
     held: list[list[int]] = []  # of each part, the bits that its fields have
     codes: list[int] = []  # and how many codes are in a block
     for _ in range(count):
         size, place = body.varint(), body.integer(1)
         check(1 <= size <= 65_536, f"a field of {size} bytes")
-        check(place < 64, "unused bits of the place of a field")
-        part, bits = place & 15, 1 << (place >> 4)
+        part, bits, words = place & 15, 1 << (place >> 4 & 3), place >> 6
+        check(words == 0 or (words == 1 and bits < 8), "unused bits of the place of a field")
         shift, run = (0, 1) if bits == 8 else (body.integer(1), body.varint())
+        word = body.integer(1) if words else 1
+        check(not words or word in (2, 4, 8), f"words of {word} bytes")
         check(shift + bits <= 8, f"{bits} bits from bit {shift} of a code on")
-        check(run >= 1 and size % run == 0, f"a field of {size} bytes in runs of {run}")
+        check(run >= 1 and size % (run * word) == 0, f"a field of {size} bytes in runs of {run} words of {word}")
         check(part <= len(held), "parts are not numbered in order")
         if part == len(held):
             held.append([])
             codes.append(size * 8 // bits)
         check(size * 8 // bits == codes[part], "fields of a part have unequally many codes")
         held[part] += range(shift, shift + bits)
-        fields.append(Packed(size, part, bits, shift, run))
+        fields.append(Packed(size, part, bits, shift, run, word))
     check(all(sorted(bits) == list(range(len(bits))) for bits in held), "a code has a bit twice, or lacks one")
     check(any(field.bits < 8 for field in fields), "no field has less than a byte of its codes")
     block = sum(field.size for field in fields)
@@ -377,6 +382,18 @@ def read_scaled(body: Cursor, length: int) -> tuple[list[int], list[int]]:
     offset -= 2**32 if offset >= 2**31 else 0
     check(-1024 <= offset < 1024, f"an offset of {offset}")
     return [dtype, how, group, offset], [4 * math.ceil(n / group), n]
+
+
+def read_runs(body: Cursor, length: int) -> tuple[list[int], list[int]]:
+    how, numbers, others = body.integer(1), body.varint(), body.varint()
+    code, size = how & 7, 1 + (how >> 3)
+    check(how < 16 and code <= 4, f"runs written as {how}")
+    check(code == 4 or length % (1 << code) == 0, "no whole number of elements")
+    n = 8 * length if code == 4 else length >> code
+    check(1 <= numbers and numbers * size <= MAX_CHUNK, f"{numbers} numbers of {size} bytes")
+    check(1 <= others <= min(numbers, n), f"{others} of {n} elements are not zero")
+    parts = [] if code == 4 else [others << code]
+    return [code, size, n, others], [numbers * size, *parts]
 
 
 def read_elements(body: Cursor, length: int, transform: int) -> tuple[list[int], list[int]]:
@@ -471,15 +488,16 @@ def make_codes(fields: list[Packed], parts: list[bytes], length: int) -> bytes:
     blocks = length // sum(field.size for field in fields)
     out = bytearray()
     for i in range(blocks):
-        for size, part, b, shift, run in fields:
+        for size, part, b, shift, run, word in fields:
             n = len(parts[part]) // blocks
             held = [0] * size
             for k, code in enumerate(parts[part][i * n : (i + 1) * n]):
                 if b == 8:
                     held[k] = code
                 else:
-                    group, j = divmod(k, run * 8 // b)
-                    held[group * run + j % run] |= (code >> shift) % 2**b << b * (j // run)
+                    group, j = divmod(k, run * word * 8 // b)
+                    byte, place = divmod(j // run, 8 // b)
+                    held[(group * run + j % run) * word + byte] |= (code >> shift) % 2**b << b * place
             out += bytes(held)
     return bytes(out)
 
@@ -507,6 +525,31 @@ def make_sparse(parameters: list[int], parts: list[bytes], length: int) -> bytes
     check(all(any(x) for x in cut(parts[1], width)), "a masked element is zero")
     rest = iter(cut(parts[1], width))
     return b"".join(next(rest) if bit else bytes(width) for bit in mask[: length // width])
+
+
+def make_runs(parameters: list[int], parts: list[bytes], length: int) -> bytes:
+    code, size, n, others = parameters
+    top = 256**size - 1
+    numbers = [int.from_bytes(number, "little") for number in cut(parts[0], size)]
+    check(numbers[-1] < top, "zeros behind the last element")
+    check(sum(number < top for number in numbers) == others, "not as many numbers as there are elements")
+    check(sum(numbers) + others <= n, "numbers for more elements than there are")
+    places, at = [], 0
+    for number in numbers:
+        at += number
+        if number < top:
+            places.append(at)
+            at += 1
+    if code == 4:
+        out = bytearray(length)
+        for place in places:
+            out[place // 8] |= 1 << place % 8
+        return bytes(out)
+    elements = [bytes(1 << code)] * n
+    for place, element in zip(places, cut(parts[1], 1 << code), strict=True):
+        check(any(element), "one of the elements that are not zero is")
+        elements[place] = element
+    return b"".join(elements)
 
 
 def make_offset(parameters: list[int], parts: list[bytes], _: int) -> bytes:
@@ -577,7 +620,7 @@ def make_delta(kind: int, part: bytes, source: bytes) -> bytes:
 
 MAKERS = {
     1: make_fields, 2: make_palette, 3: make_ramp, 4: make_sparse, 5: make_offset, 7: make_leb128, 8: make_scaled,
-    9: make_codes
+    9: make_codes, 10: make_runs
 }  # fmt: skip
 
 

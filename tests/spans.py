@@ -349,7 +349,7 @@ def made_spans(draw: st.DrawFn) -> tuple[bytes, bytes]:
         parts = [rng.binomial(40, 0.5, (n, size)).astype(np.uint8) for size in sizes]
         original, transform = np.concatenate(parts, axis=1).tobytes(), Fields(tuple(sizes))
     elif kind == "codes":
-        packing = draw(packings())
+        packing = draw(packings(words=False))
         blocks = rng.binomial(255, 0.5, max(1, n * 8 // packing.block) * packing.block).astype(np.uint8)
         parts = [np.zeros(size, np.uint8) for size in packing.parts(blocks.size)]
         packing.split(blocks, parts)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import codec
-from bench import kinds
+from bench import kinds, packed
 from bench.inputs import gaussian_f32
 
 SOURCES = {"torch": "torch", "numpy": "np", "onnx": "onnx", "gguf": "gguf", "keras": "hdf5"}
+SOURCES |= dict.fromkeys(("gptq", "awq", "bnb", "bitnet"), "safetensors")
 EXTERNAL = "onnx-external-f32.onnx.data"
 
 
@@ -28,6 +29,7 @@ def few(parts: tuple[str, ...] = kinds.LAYERS) -> kinds.Weights:
 @pytest.fixture(autouse=True)
 def small_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "weights", few)
+    monkeypatch.setattr(packed, "weights", lambda: few())
 
 
 def written(name: str, folder: Path) -> bytes:

@@ -1,7 +1,8 @@
 """Read made spans: how their bytes are made, and where their parts lie (FORMAT.md, section 4a).
 
 The fields and bounds are those of codec.stages.transforms, which says what is wrong with a record where this only says
-that something is. A ramp, and an offset whose part has elements of more than two bytes, are for the careful way.
+that something is. A ramp, an offset whose part has elements of more than two bytes, codes in words, and the transforms
+that are not named here are for the careful way.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _field_of_codes(data, at, end, f, row):  # type: ignore[no-untyped-def]
 @njit(**UNCOUNTED)
 def _codes(data, at, end, length, row):  # type: ignore[no-untyped-def]
     """Read the parameters of packed codes; the position behind them, or -1. PLACES has the bits of parts meanwhile."""
-    if at >= end or data[at] < 2 or data[at] > 16:
+    if at >= end or data[at] < 1 or data[at] > 16:
         return -1
     row[FIRST], row[SECOND], row[COUNT] = data[at], 0, 0
     at, packed = at + 1, False

@@ -5,21 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import gcd
+from math import gcd, prod
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.dtypes import DTYPES, DType
+from codec.dtypes import DTYPES, SMALL_FLOATS, DType
 from codec.kernels import planes as plane_kernel
 from codec.kernels import statistics
 from codec.kernels import tables as table_kernel
 from codec.kernels.groups import LEARNT
 from codec.kernels.span_records import RUN, RUN_LEAST
 from codec.kernels.uneven import WORK, uneven
-from codec.planner import fields, mixing
+from codec.planner import eighths, fields, mixing
 from codec.planner.levels import Level
+from codec.planner.packed import bytes_alike
 from codec.planner.plane import PlanePlan, Sample, plan_planes, seen
 from codec.planner.tiles import chunk_for, columns_for, periods_for, row_for, short_tiles, tile_for
 from codec.stages import plain
@@ -43,6 +44,8 @@ _NO_VALUES: Final = np.zeros(0, np.uint16)
 #: Up to so many elements the kernel for any layout will do: it takes some microseconds more, but compiling the one for
 #: a layout that only small tensors have takes half a second.
 _PLAIN: Final = 1 << 12
+#: More planes of low bits than there have to be take time: so many thousandths of what they leave.
+_LOW_WORTH: Final = 1010
 #: How often each column is looked at, if there are so many rows: its scale is then off by a tenth.
 SEEN: Final = 64
 #: Rows that hold fp16 have 13 zero bits in fp32. With three mantissa bits in the symbol their planes are whole ones
@@ -102,7 +105,8 @@ def _hint(plan: Plan, dtype: DType | None, shape: tuple[int, ...], level: Level)
     """Say how stage 8 may be tried for each plane."""
     if level.mixing:
         lay = plan.layout
-        steps = mixing.distances((*shape, 2) if dtype is not None and dtype.name == "C64" else shape, lay.elements)
+        parts = dtype.bits // 8 // lay.width if dtype is not None and lay.width else 1
+        steps = mixing.distances((*shape, parts) if shape and parts > 1 else shape, lay.elements)
         for plane, how in zip(lay.planes, plan.planes, strict=True):
             step = plane_bytes(lay.tile, lay.tile, plane.width)
             whole = steps if plane.width == 8 else tuple({step, 2 * step}) if steps else ()
@@ -139,6 +143,8 @@ def _plan_span(data: Bytes, dtype: DType | None, shape: tuple[int, ...], level: 
             return found
     if data.size < width:
         width = 1
+    if dtype is not None and width > 1 and dtype.name[0] in "IU" and bytes_alike(data, width):
+        width, shape = 1, (shape[0], prod(shape[1:]) * width) if len(shape) > 1 else ()
     return _plan_bytes(data, code, width, shape, level)
 
 
@@ -153,6 +159,28 @@ def other_plans(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level)
     if found is not None:
         yield found
     yield _plan_bytes(data, dtype.code, 4 if dtype.name == "C64" else dtype.bits // 8, shape, level)
+
+
+def plan_cut(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Plan | None:
+    """A plan for few floats of a byte that cuts them as larger ones are cut; None where counts say that bytes are less.
+
+    It is to be used before the next is asked for.
+    """
+    if dtype.name not in SMALL_FLOATS or not 0 < data.size <= eighths.MOST:
+        return None
+    exponent, mantissa = SMALL_FLOATS[dtype.name]
+    symbol = eighths.choose_cut(np.bincount(data, minlength=256).astype(np.int64), exponent, mantissa)
+    if symbol is None:
+        return None
+    every, common = int(np.bitwise_or.reduce(data)), int(np.bitwise_and.reduce(data))
+    if not (every ^ common) & (128 | (1 << (mantissa - symbol.mantissa)) - 1):  # one plane, which is taken for bytes
+        return None
+    found = fields.Survey(every, common, 0, 0, 0, 0, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+    cut = replace(dtype, exponent_bits=exponent, mantissa_bits=mantissa)
+    tile = tile_for(shape, data.size)
+    plan = _finish_float(data, cut, dtype.code, 1, tile, data, found, symbol, level, shape, False)
+    _hint(plan, dtype, shape, level)
+    return plan
 
 
 def plans_by_columns(data: Bytes, dtype: DType, shape: tuple[int, ...], level: Level) -> Iterator[Plan]:
@@ -175,8 +203,8 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     x = data[: elements * width].view(UINT[width])
     ors, ands = int(np.bitwise_or.reduce(x)), int(np.bitwise_and.reduce(x))
     places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
-    if width == 2 and 8 < (high := ors.bit_length()) < 16 and _top_is_better(x, high - 8):
-        places = [*fields.cut_planes(0, high - 8), (high - 8, 8)]
+    if width == 2 and 8 < (high := ors.bit_length()) < 16 and (low := _low_bits(x, high)):
+        places = [*fields.cut_planes(0, low), (low, 8)]
     constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
     tile = tile_for(shape, elements)
     layout = _layout(data.size, code, width, tile, places, row=row_for(shape, tile), constant=constant)
@@ -185,12 +213,35 @@ def _plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], leve
     return _with_planes(layout, x, level, None, None, periods)
 
 
-def _top_is_better(x: NDArray[np.unsignedinteger], low: int) -> bool:
-    """Whether 16-bit numbers take fewer bits as their 8 top bits and the ``low`` others than as two bytes."""
-    step, counts = max(1, x.size >> 15), np.empty((3, 256), np.int64)
-    statistics.count_cuts(read_only(x), step, low, counts)
-    lower, upper, top = (int(table_kernel.entropy(row)) for row in counts)
-    return top + (-(-x.size // step) * low << table_kernel.POINT) < lower + upper
+def _low_bits(x: NDArray[np.unsignedinteger], high: int) -> int:
+    """How many low bits 16-bit numbers of ``high`` bits had better leave to planes of their own, below one of eight; 0
+    if two bytes take fewer bits. Where a few numbers spread far, as runs of zeros do, a smaller table is worth more
+    than what it says of the bits that it lacks.
+    """
+    part, step = x, x.size >> 15
+    if step:  # tables cost little of so many
+        counts = np.empty((3, 256), np.int64)
+        statistics.count_cuts(read_only(x), step, high - 8, counts)
+        lower, upper, top = (int(table_kernel.entropy(row)) for row in counts)
+        return high - 8 if top + (-(-x.size // step) * (high - 8) << table_kernel.POINT) < lower + upper else 0
+
+    def taken(values: NDArray[Any], low: int = 0) -> tuple[int, int]:
+        """Bits of the values and of ``low`` others beside each, and what their table costs to learn."""
+        counts = np.bincount(values, minlength=256)
+        learnt = int(np.count_nonzero(counts)) * LEARNT * part.size // x.size
+        return int(table_kernel.entropy(counts)) + (part.size * low << table_kernel.POINT), learnt
+
+    (first, learnt), (second, more) = taken(part & 255), taken(part >> 8)
+    bits, best, chosen = first + second, first + second + learnt + more, 0
+    for low in range(high - 8, 9):
+        found, learnt = taken(part >> low, low)
+        if low == high - 8:  # one table is in any case better than two that take as much
+            better = found < bits
+        else:
+            better = (found + learnt) * _LOW_WORTH < best * 1000
+        if better:
+            best, chosen = found + learnt, low
+    return chosen
 
 
 def _plan_float(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from codec.kernels import codes as kernel
 from codec.limits import CHUNK_BYTES_MAX, FIELD_BYTES_MAX, FIELDS_MAX
 from codec.stages.geometry import Bytes, read_only
@@ -17,7 +19,8 @@ CODES: Final = 9
 class Held(NamedTuple):
     """A field: its bytes, the number of its part, and which bits of a code it has, from ``shift`` on.
 
-    With 8 bits it is bytes, as they are; otherwise see codec.kernels.codes about ``run``.
+    With 8 bits it is bytes, as they are; otherwise see codec.kernels.codes about ``run``, which counts words of so many
+    bytes (``word``: 1, 2, 4 or 8).
     """
 
     size: int
@@ -25,6 +28,7 @@ class Held(NamedTuple):
     bits: int = 8
     shift: int = 0
     run: int = 1
+    word: int = 1
 
     @property
     def codes(self) -> int:
@@ -43,9 +47,10 @@ class Codes:
     def raw(self) -> bytes:
         """See Transform."""
         out = [bytes((len(self.fields),))]
-        for size, part, bits, shift, run in self.fields:
-            out += [varint(size), bytes((part | bits.bit_length() - 1 << 4,))]
+        for size, part, bits, shift, run, word in self.fields:
+            out += [varint(size), bytes((part | bits.bit_length() - 1 << 4 | (word > 1) << 6,))]
             out += [bytes((shift,)), varint(run)] if bits < 8 else []
+            out += [bytes((word,))] if word > 1 else []
         return b"".join(out)
 
     @property
@@ -75,13 +80,25 @@ class Codes:
             held = sum((1 << f.bits) - 1 << f.shift for f in self.fields if f.part == number)
             if held < 255 and (found := int(kernel.every(read_only(part)))) & ~held:
                 raise ValueError(f"codes of part {number} have bits {found:#04x}, its fields {held:#04x}")
-        for offset, (size, number, bits, shift, run) in self.placed():
-            kernel.pack(read_only(parts[number]), offset, size, self.block, bits, shift, run, out)
+        for offset, (size, number, bits, shift, run, word) in self.placed():
+            codes = read_only(parts[number])
+            if word == 1:
+                kernel.pack(codes, offset, size, self.block, bits, shift, run, out)
+            else:
+                turned = np.empty(out.size // self.block * size, np.uint8)
+                kernel.pack(codes, 0, size, size, bits, shift, run, turned)
+                words = turned.reshape(-1, word, run).swapaxes(1, 2).reshape(-1, size)
+                out.reshape(-1, self.block)[:, offset : offset + size] = words
 
     def split(self, data: Bytes, parts: list[Bytes]) -> None:
         """The inverse of ``make``: fill the parts, which are zeros."""
-        for offset, (size, number, bits, shift, run) in self.placed():
-            kernel.unpack(data, offset, size, self.block, bits, shift, run, parts[number])
+        for offset, (size, number, bits, shift, run, word) in self.placed():
+            if word == 1:
+                kernel.unpack(data, offset, size, self.block, bits, shift, run, parts[number])
+            else:
+                words = data.reshape(-1, self.block)[:, offset : offset + size].reshape(-1, run, word)
+                turned = np.ascontiguousarray(words.swapaxes(1, 2)).reshape(-1)
+                kernel.unpack(read_only(turned), 0, size, size, bits, shift, run, parts[number])
 
     def placed(self) -> list[tuple[int, Held]]:
         """(offset in the block, field) of each field."""
@@ -91,8 +108,8 @@ class Codes:
 def read(c: Cursor) -> Codes:
     """The parameters. Raises CorruptFileError for what breaks a rule."""
     count = c.u8()
-    if not 2 <= count <= FIELDS_MAX:
-        raise c.bad(f"{count} fields, expected 2 to {FIELDS_MAX}")
+    if not 1 <= count <= FIELDS_MAX:
+        raise c.bad(f"{count} fields, expected 1 to {FIELDS_MAX}")
     fields: list[Held] = []
     bits_of: list[int] = []  # of each part, those that its fields have so far
     for _ in range(count):
@@ -119,14 +136,17 @@ def _read_field(c: Cursor) -> Held:
     size, place = c.varint(FIELD_BYTES_MAX), c.u8()
     if not size:
         raise c.bad("a field without bytes")
-    if place >> 6:
-        raise c.bad(f"bits {place >> 6} above the width of codes")
-    part, bits = place & 15, 1 << (place >> 4)
+    part, bits, words = place & 15, 1 << (place >> 4 & 3), place >> 6
+    if words > (bits < 8):
+        raise c.bad(f"bits {words} above the width of codes")
     if bits == 8:
         return Held(size, part)
     shift, run = c.u8(), c.varint(size)
+    word = c.u8() if words else 1
+    if words and word not in (2, 4, 8):
+        raise c.bad(f"words of {word} bytes")
     if shift + bits > 8:
         raise c.bad(f"{bits} bits from bit {shift} of a code on")
-    if not run or size % run:
-        raise c.bad(f"a field of {size} bytes in runs of {run}")
-    return Held(size, part, bits, shift, run)
+    if not run or size % (run * word):
+        raise c.bad(f"a field of {size} bytes in runs of {run} words of {word}")
+    return Held(size, part, bits, shift, run, word)

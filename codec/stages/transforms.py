@@ -15,7 +15,7 @@ from codec.errors import UnsupportedVersionError
 from codec.kernels import transforms as kernel
 from codec.kernels.native import invoke, place
 from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
-from codec.stages import codes, delta, numbers
+from codec.stages import codes, delta, numbers, runs
 from codec.stages.geometry import Bytes
 from codec.stages.numbers import at_least_one, element_code
 from codec.wire import Cursor, varint
@@ -23,7 +23,7 @@ from codec.wire import Cursor, varint
 FIELDS, PALETTE, RAMP, SPARSE, OFFSET, COPY = 1, 2, 3, 4, 5, 6
 NAMES: Final = {
     FIELDS: "fields", PALETTE: "palette", RAMP: "ramp", SPARSE: "sparse", OFFSET: "offset", COPY: "copy",
-    numbers.LEB128: "leb128", numbers.SCALED: "scaled", codes.CODES: "codes", delta.DELTA: "delta",
+    numbers.LEB128: "leb128", numbers.SCALED: "scaled", codes.CODES: "codes", runs.RUNS: "runs", delta.DELTA: "delta",
 }  # fmt: skip
 
 VALUES_MAX: Final = 1 << 16
@@ -254,6 +254,7 @@ READERS: Final[dict[int, Callable[[Cursor], Transform]]] = {
     delta.DELTA: delta.read_delta,
     numbers.LEB128: numbers.read_leb128,
     codes.CODES: codes.read,
+    runs.RUNS: runs.read,
     SPARSE: lambda c: Sparse(element_code(c), at_least_one(c, 1 << 63)),
 }
 
