@@ -146,7 +146,7 @@ def _decode_into(file: reader.WeftFile, out: Any, threads: int | None, owner: An
         return True
 
     if file.copies:
-        file = file.with_decoded(decoded)
+        file = file.with_decoded(decoded, checked=True)
 
     def work(task: reader.Task, owner: Any = owner) -> None:
         nonlocal done

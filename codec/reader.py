@@ -94,6 +94,7 @@ class WeftFile:
         self._decoders: dict[int, SpanDecoder] = {}
         self._tables: dict[int, SpanTables | None] = {}
         self._decoded: Callable[[int, Bytes], bool] | None = None
+        self._checked = False
 
     def info(self) -> FileInfo:
         """What header and index say."""
@@ -123,21 +124,24 @@ class WeftFile:
         earlier = partial(WeftFile.earlier, weakref.proxy(self), span)  # no cycle: what failed is freed at once
         return self._kept(self._decoders, span, lambda body, what: SpanDecoder(body, what, earlier))
 
-    def with_decoded(self, decoded: Callable[[int, Bytes], bool] | None) -> WeftFile:
+    def with_decoded(self, decoded: Callable[[int, Bytes], bool] | None, checked: bool = False) -> WeftFile:
         """This file, for one who can say what was decoded: ``(offset, out)`` fills out (uint8) with bytes of the
-        original if they are at hand, or is False.
+        original if they are at hand, or is False. ``checked``: what they lie in is looked at all the same, which takes
+        the records of those spans.
         """
         other = copy.copy(self)
-        other._lock, other._decoders, other._decoded = threading.Lock(), {}, decoded
+        other._lock, other._decoders, other._decoded, other._checked = threading.Lock(), {}, decoded, checked
         return other
 
     def earlier(self, span: int, distance: int, out: Bytes) -> None:
         """The bytes so far before a span, which is a copy of them."""
         what = self.what(span)
         begin = source_of(what, self.copies, self.starts[span], distance, out.size)
-        if self._decoded is not None and self._decoded(begin, out):
+        if not self._checked and self._decoded is not None and self._decoded(begin, out):
             return
         check_source(what, self.starts, span, begin, out.size, self._shape)
+        if self._checked and self._decoded is not None and self._decoded(begin, out):
+            return
         for task in self.tasks(begin, begin + out.size):
             self.run_into(task, begin, out)
 

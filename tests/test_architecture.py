@@ -55,6 +55,7 @@ FLOORS = (
         "codec.diagnosis",
         "codec.streaming",
         "codec.repeats",
+        "codec.relatives",
         "codec.writer",
         "codec.inspection",
         "codec.original",

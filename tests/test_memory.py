@@ -219,7 +219,8 @@ def test_what_fails_leaves_nothing_behind() -> None:
     assert codec.decompress(bytes(damaged)) == original.tobytes()
     damaged[len(damaged) - 1000] ^= 1
     blob, before = bytes(damaged), resident()
-    for _ in range(30):
+    for _ in range(60):
         with pytest.raises(codec.CorruptFileError):
             codec.decompress(blob)
-    assert resident() - before < 60 * MB
+    # 480 MB would be left; what is freed stays with the process for a while, some 100 MB of it
+    assert resident() - before < 200 * MB

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from codec.kernels.cached import jit
 
 
-@njit(nogil=True, cache=True)
+@jit(nogil=True)
 def spread(numbers, top, values, width, out):  # type: ignore[no-untyped-def]
     """Fill out uint8[n * width], or, if ``width`` is 0, out uint8 of bits that are elements.
 
