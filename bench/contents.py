@@ -125,6 +125,20 @@ def kind(name: str) -> Callable[[], bytes]:
     return lambda: kinds.make(name).read_bytes()
 
 
+def near() -> bytes:
+    """Weights and their moving average, which differs by a thousandth of each."""
+    weights = gaussian_f32(301, 2048, 1024)
+    average = weights * (1 + np.float32(1e-3) * gaussian_f32(302, 2048, 1024) / np.float32(0.02))
+    return safetensors({"weight": ("F32", weights), "average": ("F32", average.astype(np.float32))})
+
+
+def few() -> bytes:
+    """int8 of which one in 100 is not zero."""
+    random = np.random.default_rng(303)
+    values = np.where(random.random((2048, 4096)) < 0.01, random.integers(-9, 10, (2048, 4096)), 0)
+    return safetensors({"update": ("I8", values.astype(np.int8))})
+
+
 def ramp() -> bytes:
     return safetensors({"position_ids": ("I64", np.arange(1 << 20, dtype=np.int64).reshape(1, -1))})
 
@@ -143,6 +157,8 @@ CONTENTS: dict[str, Callable[[], bytes]] = {
     "palette bf16": lambda: structured.content("int8", "bf16"),
     "sparse bf16": lambda: structured.content("sparse", "bf16"),
     "sparse fp32": lambda: structured.content("sparse", "fp32"),
+    "fp32 and its average": near,
+    "int8 of 99 % zeros": few,
     "ramp int64": ramp,
     "GGUF Q4_0": kind("gguf-Q4_0.gguf"),
     "GGUF Q5_0": kind("gguf-Q5_0.gguf"),

@@ -231,7 +231,7 @@ def _zstd_level(run: Bytes, s: Sample, level: Level, order0: int, size: int, fie
     """
     if field == "bytes" and s.whole and run.size <= level.zstd_always:
         return level.zstd_small
-    if s.typed and not level.probe:
+    if s.typed and not (s.span or s.floats or level.probe):
         if not statistics.recurring(read_only(run), *seen()):
             return 0
         run = run[max(0, run.size - _PROBED) // 2 :][:_PROBED]
