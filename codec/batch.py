@@ -22,9 +22,9 @@ from codec.kernels.native import place
 from codec.limits import FIELD_BYTES_MAX, FIELDS_MAX
 from codec.memory import kept, records_room
 from codec.planner.fields import cut_planes
+from codec.planner.floats import HALF_MANTISSA
 from codec.planner.groups import TABLE
 from codec.planner.levels import Level, level_of
-from codec.planner.span import HALF_MANTISSA
 from codec.planner.tiles import chunk_for, columns_for, tile_for
 from codec.sources.segment import Field, Packed
 from codec.stages.geometry import Bytes, working

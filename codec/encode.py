@@ -20,8 +20,10 @@ from codec.limits import SPAN_BYTES_MAX
 from codec.planner import Plan, mixing, plan_span
 from codec.planner.groups import OWN, TABLE
 from codec.planner.levels import Level
+from codec.planner.pieces import room_for, split
+from codec.planner.plan import OPAQUE_SPAN
 from codec.planner.plane import PlanePlan
-from codec.planner.span import OPAQUE_SPAN, other_plans, plan_cut, plan_mixed, plans_by_columns, room_for, split
+from codec.planner.span import other_plans, plan_cut, plan_mixed, plans_by_columns
 from codec.stages import layout, plain
 from codec.stages import mixing as mixing_stage
 from codec.stages.columns import COLUMNS

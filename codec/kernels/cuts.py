@@ -1,4 +1,4 @@
-"""How a float is cut into planes: the choices of codec.planner.span, for kernels, of elements of 2 and 4 bytes."""
+"""How a float is cut into planes: the choices of codec.planner.floats, for kernels, of elements of 2 and 4 bytes."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 Every number that a choice depends on is an integer, so that all machines choose alike.
 """
 
-from codec.planner.span import Plan, plan_span
+from codec.planner.plan import Plan
+from codec.planner.span import plan_span
 
 __all__ = ["Plan", "plan_span"]
