@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level
     x = data[: elements * width].view(UINT[width])
     ors, ands = int(np.bitwise_or.reduce(x)), int(np.bitwise_and.reduce(x))
     places = [(8 * k, 8) for k in range(width) if (ors ^ ands) >> 8 * k & 255 or width == 1]
-    if width == 2 and 8 < (high := ors.bit_length()) < 16 and (low := _low_bits(x, high)):
+    if width == 2 and 8 < (high := ors.bit_length()) < 16 and (low := _low_bits(x, high, level.huffman)):
         places = [*fields.cut_planes(0, low), (low, 8)]
     constant = ands & ~sum(((1 << bits) - 1) << shift for shift, bits in places)
     tile = tile_for(shape, elements)
@@ -39,32 +39,35 @@ def plan_bytes(data: Bytes, code: int, width: int, shape: tuple[int, ...], level
     return with_planes(layout, x, level, None, None, periods)
 
 
-def _low_bits(x: NDArray[np.unsignedinteger], high: int) -> int:
+def _low_bits(x: NDArray[np.unsignedinteger], high: int, huffman: bool) -> int:
     """How many low bits 16-bit numbers of ``high`` bits had better leave to planes of their own, below one of eight; 0
     if two bytes take fewer bits. Where a few numbers spread far, as runs of zeros do, a smaller table is worth more
     than what it says of the bits that it lacks.
     """
-    part, step = x, x.size >> 15
+
+    def taken(counts: NDArray[np.int64], low: int = 0) -> int:
+        """Bits of numbers and of ``low`` others beside each; a code of Huffman's has one at least."""
+        size = int(counts.sum()) << table_kernel.POINT
+        return max(int(table_kernel.entropy(counts)), size if huffman else 0) + size * low
+
+    step, least = x.size >> 15, high - 8
     if step:  # tables cost little of so many
         counts = np.empty((3, 256), np.int64)
-        statistics.count_cuts(read_only(x), step, high - 8, counts)
-        lower, upper, top = (int(table_kernel.entropy(row)) for row in counts)
-        return high - 8 if top + (-(-x.size // step) * (high - 8) << table_kernel.POINT) < lower + upper else 0
+        statistics.count_cuts(read_only(x), step, least, counts)
+        return least if taken(counts[2], least) < taken(counts[0]) + taken(counts[1]) else 0
 
-    def taken(values: NDArray[Any], low: int = 0) -> tuple[int, int]:
-        """Bits of the values and of ``low`` others beside each, and what their table costs to learn."""
-        counts = np.bincount(values, minlength=256)
-        learnt = int(np.count_nonzero(counts)) * LEARNT * part.size // x.size
-        return int(table_kernel.entropy(counts)) + (part.size * low << table_kernel.POINT), learnt
+    def learnt(counts: NDArray[np.int64]) -> int:
+        """What a table costs to learn."""
+        return int(np.count_nonzero(counts)) * LEARNT
 
-    (first, learnt), (second, more) = taken(part & 255), taken(part >> 8)
-    bits, best, chosen = first + second, first + second + learnt + more, 0
-    for low in range(high - 8, 9):
-        found, learnt = taken(part >> low, low)
-        if low == high - 8:  # one table is in any case better than two that take as much
-            better = found < bits
-        else:
-            better = (found + learnt) * _LOW_WORTH < best * 1000
+    lower, upper = (np.bincount(part, minlength=256) for part in (x & 255, x >> 8))
+    bits = taken(lower) + taken(upper)
+    best, chosen = bits + learnt(lower) + learnt(upper), 0
+    for low in range(least, 9):
+        counts = np.bincount(x >> low, minlength=256)
+        found = taken(counts, low)
+        # one table is in any case better than two that take as much
+        better = found < bits if low == least else (found + learnt(counts)) * _LOW_WORTH < best * 1000
         if better:
-            best, chosen = found + learnt, low
+            best, chosen = found + learnt(counts), low
     return chosen
