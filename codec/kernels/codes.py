@@ -20,9 +20,9 @@ from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.cached import jit
-from codec.kernels.native import address_of, move
+from codec.kernels.native import address_of
 from codec.kernels.tables import INNER
-from codec.kernels.transforms import BITS, COUNT, FIELDS, FIRST, PART, PLACES, ROW, RUN, SECOND, SHIFT
+from codec.kernels.transforms import BITS, COUNT, FIELDS, FIRST, PART, PLACES, ROW, RUN, SECOND, SHIFT, strided
 from codec.kernels.words import load, place_of, store
 
 _ONES = np.uint64(0x0101010101010101)
@@ -121,30 +121,13 @@ def every(codes):  # type: ignore[no-untyped-def]
     return np.int64(a & np.uint64(255))
 
 
-@njit(**INNER)
-def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
-    """``count`` times ``size`` bytes. A copy of as many as are known here is an instruction or two."""
-    if size == 2:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 2)
-    elif size == 4:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 4)
-    elif size == 16:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 16)
-    else:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, size)
-
-
 @jit(nogil=True)
 def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
     """The bits of a field from its codes to its place in each block."""
     each = size * 8 // bits
     up = np.uint64(shift)
     if bits == 8:
-        _strided(out, offset, block, codes, 0, size, size, out.size // block)
+        strided(out, offset, block, codes, 0, size, size, out.size // block)
         return
     for i in range(out.size // block):
         at, to = i * each, i * block + offset
@@ -198,7 +181,7 @@ def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[
     up = np.uint64(shift)
     mask = _ONES * np.uint64((1 << bits) - 1)
     if bits == 8:
-        _strided(codes, 0, size, data, offset, block, size, data.size // block)
+        strided(codes, 0, size, data, offset, block, size, data.size // block)
         return
     for i in range(data.size // block):
         to, at = i * each, i * block + offset
