@@ -20,44 +20,15 @@ from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from codec.kernels.cached import jit
-from codec.kernels.native import address_of, move
+from codec.kernels.native import address_of
 from codec.kernels.tables import INNER
-from codec.kernels.transforms import BITS, COUNT, FIELDS, FIRST, PART, PLACES, ROW, RUN, SECOND, SHIFT
+from codec.kernels.transforms import BITS, COUNT, FIELDS, FIRST, PART, PLACES, ROW, RUN, SECOND, SHIFT, strided
+from codec.kernels.words import load, place_of, store
 
 _ONES = np.uint64(0x0101010101010101)
 _SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 #: Bit k of byte k.
 _DIAGONAL = np.uint64(0x8040201008040201)
-
-
-def _load(array: Any, at: Any) -> Any:
-    return array[at : at + 8].view(np.uint64)[0]
-
-
-def _store(array: Any, at: Any, word: Any) -> Any:
-    array[at : at + 8].view(np.uint64)[0] = word
-
-
-def _place(context: Any, b: Any, kind: Any, array: Any, at: Any) -> Any:
-    data = b.bitcast(context.make_array(kind)(context, b, array).data, ir.IntType(8).as_pointer())
-    return b.bitcast(b.gep(data, [at]), ir.IntType(64).as_pointer())
-
-
-@intrinsic
-def _load_ir(typing, array, at):  # type: ignore[no-untyped-def]
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        return b.load(_place(context, b, signature.args[0], args[0], args[1]), align=1)
-
-    return types.uint64(array, types.int64), codegen
-
-
-@intrinsic
-def _store_ir(typing, array, at, word):  # type: ignore[no-untyped-def]
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        b.store(args[2], _place(context, b, signature.args[0], args[0], args[1]), align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.uint64), codegen
 
 
 def _runs(codes: Any, at: Any, shift: Any, run: Any, bits: Any, words: Any, out: Any, to: Any) -> None:
@@ -88,11 +59,11 @@ def _runs_ir(typing, codes, at, shift, run, bits, words, out, to):  # type: igno
         found = ir.Constant(vec, [0] * vec.count)
         place = args[1]
         for q in range(8 // width):
-            source = b.bitcast(_place(context, b, signature.args[0], args[0], place), vec.as_pointer())
+            source = b.bitcast(place_of(context, b, signature.args[0], args[0], place), vec.as_pointer())
             held = b.and_(b.lshr(b.load(source, align=1), down), mask)
             found = b.or_(found, b.shl(held, ir.Constant(vec, [q * width] * vec.count)))
             place = b.add(place, args[3])
-        target = _place(context, b, signature.args[6], args[6], args[7])
+        target = place_of(context, b, signature.args[6], args[6], args[7])
         b.store(found, b.bitcast(target, vec.as_pointer()), align=1)
         return context.get_dummy_value()
 
@@ -110,19 +81,15 @@ def _flags_ir(typing, codes, at, shift, lanes, out, to):  # type: ignore[no-unty
         one = b.shl(ir.Constant(byte, 1), b.trunc(args[2], byte))
         mask = b.insert_element(ir.Constant(vec, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
         mask = b.shuffle_vector(mask, mask, ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count))
-        source = b.bitcast(_place(context, b, signature.args[0], args[0], args[1]), vec.as_pointer())
+        source = b.bitcast(place_of(context, b, signature.args[0], args[0], args[1]), vec.as_pointer())
         held = b.and_(b.load(source, align=1), mask)
         flags = b.bitcast(b.icmp_unsigned("!=", held, ir.Constant(vec, [0] * count)), ir.IntType(count))
-        target = _place(context, b, signature.args[4], args[4], args[5])
+        target = place_of(context, b, signature.args[4], args[4], args[5])
         b.store(flags, b.bitcast(target, flags.type.as_pointer()), align=1)
         return context.get_dummy_value()
 
     i64 = types.int64
     return types.void(codes, i64, types.uint64, lanes, out, i64), codegen
-
-
-overload(_load)(lambda array, at: lambda array, at: _load_ir(array, at))
-overload(_store)(lambda array, at, word: lambda array, at, word: _store_ir(array, at, word))
 
 
 @overload(_runs, prefer_literal=True)
@@ -141,10 +108,10 @@ def every(codes):  # type: ignore[no-untyped-def]
     a, b, c, d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
     whole = np.int64(codes.size) & -32
     for i in range(0, whole, 32):
-        a |= _load(codes, i)
-        b |= _load(codes, i + 8)
-        c |= _load(codes, i + 16)
-        d |= _load(codes, i + 24)
+        a |= load(codes, i)
+        b |= load(codes, i + 8)
+        c |= load(codes, i + 16)
+        d |= load(codes, i + 24)
     a |= b | c | d
     a |= a >> np.uint64(32)
     a |= a >> np.uint64(16)
@@ -154,30 +121,13 @@ def every(codes):  # type: ignore[no-untyped-def]
     return np.int64(a & np.uint64(255))
 
 
-@njit(**INNER)
-def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
-    """``count`` times ``size`` bytes. A copy of as many as are known here is an instruction or two."""
-    if size == 2:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 2)
-    elif size == 4:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 4)
-    elif size == 16:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, 16)
-    else:
-        for i in range(count):
-            move(out, to + i * step_to, src, at + i * step_at, size)
-
-
 @jit(nogil=True)
 def pack(codes, offset, size, block, bits, shift, run, out):  # type: ignore[no-untyped-def]
     """The bits of a field from its codes to its place in each block."""
     each = size * 8 // bits
     up = np.uint64(shift)
     if bits == 8:
-        _strided(out, offset, block, codes, 0, size, size, out.size // block)
+        strided(out, offset, block, codes, 0, size, size, out.size // block)
         return
     for i in range(out.size // block):
         at, to = i * each, i * block + offset
@@ -231,7 +181,7 @@ def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[
     up = np.uint64(shift)
     mask = _ONES * np.uint64((1 << bits) - 1)
     if bits == 8:
-        _strided(codes, 0, size, data, offset, block, size, data.size // block)
+        strided(codes, 0, size, data, offset, block, size, data.size // block)
         return
     for i in range(data.size // block):
         to, at = i * each, i * block + offset
@@ -239,16 +189,16 @@ def unpack(data, offset, size, block, bits, shift, run, codes):  # type: ignore[
         if run & 7 == 0:
             while at < stop:
                 for k in range(0, run, 8):
-                    word = _load(data, at + k)
+                    word = load(data, at + k)
                     for q in range(8 // bits):
                         p = to + q * run + k
-                        _store(codes, p, _load(codes, p) | (word >> np.uint64(q * bits) & mask) << up)
+                        store(codes, p, load(codes, p) | (word >> np.uint64(q * bits) & mask) << up)
                 at += run
                 to += run * 8 // bits
         elif run == 1 and bits == 1:
             while at < stop:
                 word = np.uint64(data[at]) * _ONES & _DIAGONAL
-                _store(codes, to, _load(codes, to) | (word + _SEVENS >> np.uint64(7) & _ONES) << up)
+                store(codes, to, load(codes, to) | (word + _SEVENS >> np.uint64(7) & _ONES) << up)
                 at += 1
                 to += 8
         else:

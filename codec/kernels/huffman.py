@@ -27,6 +27,7 @@ from codec.kernels.cached import jit
 from codec.kernels.huffman_codes import COUNT, FIRST, LIMIT, MOST, codes, lengths, table
 from codec.kernels.native import address_of, will_write
 from codec.kernels.tables import INNER
+from codec.kernels.words import load, store
 
 __all__ = ["LIMIT", "codes", "decode", "encode", "lengths", "table"]
 
@@ -39,42 +40,10 @@ _ROUND: Final = 5
 #: A round may store one byte more than this.
 _NEAR: Final = MOST * (_ROUND - 1) + 8 - 1
 
-# Eight bytes anywhere in a byte array, and the zeros above the highest bit that is set. In Python, where numpy checks
-# the bounds; and as LLVM IR, where nothing does.
-
-
-def _load(array: Any, at: Any) -> Any:
-    return array[at : at + 8].view(np.uint64)[0]
-
-
-def _store(array: Any, at: Any, word: Any) -> Any:
-    array[at : at + 8].view(np.uint64)[0] = word
-
 
 def _zeros(word: Any) -> Any:
+    """The zeros above the highest bit that is set."""
     return np.int64(64 - int(word).bit_length())
-
-
-def _place(context: Any, b: Any, kind: Any, array: Any, at: Any) -> Any:
-    data = b.bitcast(context.make_array(kind)(context, b, array).data, ir.IntType(8).as_pointer())
-    return b.bitcast(b.gep(data, [at]), ir.IntType(64).as_pointer())
-
-
-@intrinsic
-def _load_ir(typing, array, at):  # type: ignore[no-untyped-def]
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        return b.load(_place(context, b, signature.args[0], args[0], args[1]), align=1)
-
-    return types.uint64(array, types.int64), codegen
-
-
-@intrinsic
-def _store_ir(typing, array, at, word):  # type: ignore[no-untyped-def]
-    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        b.store(args[2], _place(context, b, signature.args[0], args[0], args[1]), align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.uint64), codegen
 
 
 @intrinsic
@@ -85,8 +54,6 @@ def _zeros_ir(typing, word):  # type: ignore[no-untyped-def]
     return types.int64(types.uint64), codegen
 
 
-overload(_load)(lambda array, at: lambda array, at: _load_ir(array, at))
-overload(_store)(lambda array, at, word: lambda array, at, word: _store_ir(array, at, word))
 overload(_zeros)(lambda word: lambda word: _zeros_ir(word))
 
 
@@ -121,7 +88,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
                 e1 += e2 + e3
                 absent |= e1
                 held += e1 & _B63
-                _store(out, p, word)
+                store(out, p, word)
                 p += np.int64(held >> _B3)
                 word >>= held & _B56
                 held &= _B7
@@ -132,7 +99,7 @@ def encode(src, n, tile, choice, codes, out, sizes):  # type: ignore[no-untyped-
                 word |= e0 >> _B8 << held
                 held += e0 & _B63
                 i += _U(1)
-            _store(out, p, word)
+            store(out, p, word)
             p += np.int64(held >> _B3)
             word >>= held & _B56
             held &= _B7
@@ -155,7 +122,7 @@ def _finish(src, bit, end, tables, row, dst, at, stop, limit):  # type: ignore[n
             return -1
         word = _U(0)
         if p + 8 <= end:
-            word = _load(src, p)
+            word = load(src, p)
         else:
             for i in range(p, end):
                 word |= _U(src[i]) << _U(8 * (i - p))
@@ -166,7 +133,7 @@ def _finish(src, bit, end, tables, row, dst, at, stop, limit):  # type: ignore[n
             if count > stop - at:
                 used, count = e >> FIRST & _B15, np.int64(1)
             if at + 8 <= limit:
-                _store(dst, at, e >> _B8 | e << _B56)
+                store(dst, at, e >> _B8 | e << _B56)
             else:
                 for i in range(count):
                     dst[at + i] = np.uint8(e >> _U(8 * i + 8) & _B255)
@@ -198,7 +165,7 @@ def _moved(src, tables, choice, tile, last, limit, p, z, a, e, t, r, b, gone):  
     """
     if b < e:
         return p + (gone >> 3), gone & 7, b, e, t, r
-    word, left, bit = _load(src, p) >> _U(z), e - a, 8 * p + z
+    word, left, bit = load(src, p) >> _U(z), e - a, 8 * p + z
     found = tables[r + (word & _MASK)]
     while np.int64(found >> COUNT) <= left:
         left -= np.int64(found >> COUNT)
@@ -263,26 +230,26 @@ def decode(src, starts, ends, tables, choice, tile, dst, n, ahead, step):  # typ
         while rounds > 0:
             while True:
                 b0, b1, b2, b3 = a0, a1, a2, a3
-                w0 = (_load(src, p0) | _TOP) >> _U(z0)
-                w1 = (_load(src, p1) | _TOP) >> _U(z1)
-                w2 = (_load(src, p2) | _TOP) >> _U(z2)
-                w3 = (_load(src, p3) | _TOP) >> _U(z3)
+                w0 = (load(src, p0) | _TOP) >> _U(z0)
+                w1 = (load(src, p1) | _TOP) >> _U(z1)
+                w2 = (load(src, p2) | _TOP) >> _U(z2)
+                w3 = (load(src, p3) | _TOP) >> _U(z3)
                 for _ in range(_ROUND):
                     e = tables[r0 + (w0 & _MASK)]
                     w0 >>= e & _B63
-                    _store(dst, b0, e >> _B8 | e << _B56)
+                    store(dst, b0, e >> _B8 | e << _B56)
                     b0 += np.int64(e >> COUNT)
                     e = tables[r1 + (w1 & _MASK)]
                     w1 >>= e & _B63
-                    _store(dst, b1, e >> _B8 | e << _B56)
+                    store(dst, b1, e >> _B8 | e << _B56)
                     b1 += np.int64(e >> COUNT)
                     e = tables[r2 + (w2 & _MASK)]
                     w2 >>= e & _B63
-                    _store(dst, b2, e >> _B8 | e << _B56)
+                    store(dst, b2, e >> _B8 | e << _B56)
                     b2 += np.int64(e >> COUNT)
                     e = tables[r3 + (w3 & _MASK)]
                     w3 >>= e & _B63
-                    _store(dst, b3, e >> _B8 | e << _B56)
+                    store(dst, b3, e >> _B8 | e << _B56)
                     b3 += np.int64(e >> COUNT)
                 g0, g1, g2, g3 = _zeros(w0), _zeros(w1), _zeros(w2), _zeros(w3)
                 will_write(ahead + step * b0)

@@ -1,8 +1,7 @@
 """Interleaved rANS: decode and encode the bytes of a plane, tile by tile (format_spec/stages/2_rans.md).
 
-Three paths write and read the same bytes: LLVM vector IR for AVX-512 and for AVX2, and plain scalar loops.
-The vector IR and the jitted functions that use it share this file, because numba's cache is keyed on
-the file of the function alone.
+Three paths write and read the same bytes: LLVM vector IR for AVX-512 and for AVX2, and plain scalar loops. What each
+does with a symbol is in codec.kernels.lanes.
 
 Words are passed as bytes, since a payload may start at an odd address.
 
@@ -29,84 +28,24 @@ from numba.extending import intrinsic
 
 from codec.kernels import cpu
 from codec.kernels.cached import jit
+from codec.kernels.lanes import (
+    COMPRESS,
+    EXPAND,
+    I1,
+    I8,
+    I32,
+    I64,
+    MODES,
+    NARROW,
+    PLAIN,
+    WIDE,
+    WIDE_GATHER,
+    Lanes,
+    give,
+    take,
+)
 from codec.kernels.native import address_of, will_write
 from codec.kernels.tables import INNER
-
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-F32 = ir.FloatType()
-PTR = ir.PointerType()
-
-#: Modes: the literal that tells the intrinsics which instructions to use.
-PLAIN: Final = 0
-NARROW: Final = 1
-WIDE: Final = 2
-WIDE_GATHER: Final = 3
-
-#: Word offsets of the lanes of an 8-lane vector, for each mask of lanes that take a word; and, for the encoder,
-#: the lanes that give one, packed towards the top.
-EXPAND = np.array([[(m & ((1 << j) - 1)).bit_count() & 7 for j in range(8)] for m in range(256)], np.uint8)
-COMPRESS = np.array([([0] * 8 + [j for j in range(8) if m >> j & 1])[-8:] for m in range(256)], np.uint8)
-
-
-class Lanes:
-    """The few vector idioms that the IR below needs; w lanes of 32 bits."""
-
-    def __init__(self, builder: Any, w: int) -> None:
-        self.b, self.w = builder, w
-
-    def vec(self, t: Any, w: int | None = None) -> Any:
-        """A vector type."""
-        return ir.VectorType(t, w or self.w)
-
-    def const(self, v: int | float, t: Any = I32) -> Any:
-        """A number in every lane."""
-        return ir.Constant(self.vec(t), [v] * self.w)
-
-    def i64(self, v: int) -> Any:
-        """A number of 64 bits."""
-        return ir.Constant(I64, v)
-
-    def call(self, name: str, ret: Any, args: list[Any]) -> Any:
-        """Call a function of LLVM."""
-        kind = ir.FunctionType(ret, [a.type for a in args])
-        return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, name), args)
-
-    def load(self, address: Any, t: Any, w: int | None = None) -> Any:
-        """A vector at an address."""
-        return self.b.load(self.b.inttoptr(address, self.vec(t, w).as_pointer()), align=1)
-
-    def store(self, value: Any, address: Any) -> None:
-        """Put a vector at an address."""
-        self.b.store(value, self.b.inttoptr(address, value.type.as_pointer()), align=1)
-
-    def plus(self, address: Any, n: int) -> Any:
-        """An address, n bytes on."""
-        return self.b.add(address, self.i64(n)) if n else address
-
-    def states(self, address: Any, count: int) -> list[Any]:
-        """The states at an address, each vector in a slot of the stack."""
-        slots = [cgutils.alloca_once(self.b, self.vec(I32)) for _ in range(count)]
-        for j, slot in enumerate(slots):
-            self.b.store(self.load(self.plus(address, 4 * self.w * j), I32), slot)
-        return slots
-
-    def keep_states(self, slots: list[Any], address: Any) -> None:
-        """Put them back."""
-        for j, slot in enumerate(slots):
-            self.store(self.b.load(slot), self.plus(address, 4 * self.w * j))
-
-    def bits_of(self, mask: Any) -> Any:
-        """The lanes of a mask as an i64."""
-        return self.b.zext(self.b.bitcast(mask, ir.IntType(self.w)), I64)
-
-    def count(self, bits: Any) -> Any:
-        """Bits that are set."""
-        return self.call("llvm.ctpop.i64", I64, [bits])
-
-    def pick(self, data: Any, order_table: Any, bits: Any) -> Any:
-        """AVX2: data permuted by the row of an 8-byte-a-row table that a mask selects."""
-        row = self.load(self.b.add(order_table, self.b.shl(bits, self.i64(3))), I8, 8)
-        return self.call("llvm.x86.avx2.permd", self.vec(I32), [data, self.b.zext(row, self.vec(I32))])
 
 
 @intrinsic(prefer_literal=True)
@@ -128,53 +67,21 @@ def _decode_groups(typing, mode, lanes, words, table, states, dst, n, order):  #
         v = Lanes(b, w)
         xs = v.states(states, vectors)
         at = cgutils.alloca_once_value(b, words)
-        base = b.inttoptr(table, PTR)
-
         half = 64 // w if vectors * w > 64 else vectors
-        found = [cgutils.alloca_once(b, v.vec(I32)) for _ in range(half)]
-
-        def gathered(x: Any) -> Any:
-            slot = b.and_(x, v.const(4095))
-            every = ir.Constant(v.vec(I1), [1] * w)
-            name = "llvm.x86.avx512.mask.gather.dpi.512"
-            return v.call(name, v.vec(I32), [v.const(0), base, slot, every, ir.Constant(I32, 4)])
-
-        def look_up(x: Any, place: Any) -> None:
-            """Entries of x's slots into memory, one scalar load and store for each."""
-            pairs = b.bitcast(b.and_(x, v.const(4095)), v.vec(I64, w // 2))
-            address = b.ptrtoint(place, I64)
-            for k in range(w):
-                pair = b.extract_element(pairs, ir.Constant(I32, k // 2))
-                slot = b.lshr(pair, v.i64(32)) if k % 2 else b.and_(pair, v.i64(0xFFFFFFFF))
-                entry = b.inttoptr(b.add(table, b.shl(slot, v.i64(2))), I32.as_pointer())
-                b.store(b.load(entry, align=4), b.inttoptr(v.plus(address, 4 * k), I32.as_pointer()), align=4)
+        rooms = [cgutils.alloca_once(b, v.vec(I32)) for _ in range(half)]
 
         with cgutils.for_range(b, n) as loop:
             out = b.add(dst, b.mul(loop.index, v.i64(w * vectors)))
             p = b.load(at)
             for j, slot in enumerate(xs):
                 if j % half == 0:
-                    old = [b.load(x) for x in xs[j : j + half]]
-                    if gather:
-                        entries = [gathered(x) for x in old]
-                    else:
-                        for x, place in zip(old, found, strict=True):
-                            look_up(x, place)
-                x = old[j % half]
-                entry = entries[j % half] if gather else b.load(found[j % half])
+                    old, entries = [b.load(x) for x in xs[j : j + half]], []
+                    for x, room in zip(old, rooms, strict=True):
+                        entries.append(v.look_up(gather, table, b.and_(x, v.const(4095)), room))
+                x, entry = old[j % half], entries[j % half]()
                 v.store(b.trunc(entry, v.vec(I8)), v.plus(out, w * j))
-                x = b.mul(b.lshr(entry, v.const(20)), b.lshr(x, v.const(12)))
-                x = b.add(x, b.and_(b.lshr(entry, v.const(8)), v.const(4095)))
-                low = b.icmp_unsigned("<", x, v.const(65536))
-                bits = v.bits_of(low)
-                new = b.zext(v.load(p, I16), v.vec(I32))
-                if wide:
-                    new = v.call("llvm.x86.avx512.mask.expand.v16i32", v.vec(I32), [new, v.const(0), low])
-                    x = b.or_(b.select(low, b.shl(x, v.const(16)), x), new)
-                else:
-                    x = b.select(low, b.or_(b.shl(x, v.const(16)), v.pick(new, order, bits)), x)
+                x, p = v.take(x, entry, p, order)
                 b.store(x, slot)
-                p = b.add(p, b.shl(v.count(bits), v.i64(1)))
             b.store(p, at)
         v.keep_states(xs, states)
         return b.load(at)
@@ -188,9 +95,7 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
     or 0 if a symbol has no frequency.
 
     Entry of the table: start << 12 | frequency; 256 entries (AVX-512: the first 16 x ``rows``, which are held in
-    registers). Division: q = floor(x / f) < 2^20, and float32 x / f is off by less than 2^-3, so the truncation of
-    it less 1/8 is q or q - 1, and one compare of the remainder tells which. AVX-512 stores exactly the words it
-    has; AVX2 stores eight, of which the lowest are overwritten later, so there must be 14 bytes free below.
+    registers).
     """
     wide = mode.literal_value == WIDE
     w = 16 if wide else 8
@@ -236,36 +141,13 @@ def _encode_groups(typing, mode, lanes, rows, src, table, states, end, n, order)
             for j in reversed(range(vectors)):
                 here = v.plus(group, w * j)
                 entry = permuted(b.zext(v.load(here, I8), v.vec(I32))) if wide else loaded(here)
-                x = b.load(xs[j])
-                f, start = b.and_(entry, v.const(4095)), b.lshr(entry, v.const(12))
-                missing = b.icmp_unsigned("==", f, v.const(0))
+                missing = b.icmp_unsigned("==", b.and_(entry, v.const(4095)), v.const(0))
                 if wide and registers < 16:
                     beyond = b.icmp_unsigned(">=", v.load(here, I8), ir.Constant(v.vec(I8), [16 * registers] * w))
                     missing = b.or_(missing, beyond)
                 b.store(b.or_(b.load(absent), missing), absent)
-                full = b.icmp_signed(">=", b.lshr(x, v.const(20)), f)
-                bits = v.bits_of(full)
-                count = v.count(bits)
-                p = b.sub(p, b.shl(count, v.i64(1)))
-                if wide:
-                    name = "llvm.x86.avx512.mask.compress.v16i32"
-                    words = b.trunc(v.call(name, v.vec(I32), [x, v.const(0), full]), v.vec(I16))
-                    low = b.trunc(b.sub(b.shl(v.i64(1), count), v.i64(1)), I16)
-                    v.call(
-                        "llvm.masked.store.v16i16.p0",
-                        ir.VoidType(),
-                        [words, b.inttoptr(p, PTR), ir.Constant(I32, 1), b.bitcast(low, v.vec(I1))],
-                    )
-                else:
-                    words = b.trunc(v.pick(x, order, bits), v.vec(I16))
-                    v.store(words, b.sub(b.add(p, b.shl(count, v.i64(1))), v.i64(16)))
-                x = b.select(full, b.lshr(x, v.const(16)), x)
-                quotient = b.fdiv(b.uitofp(x, v.vec(F32)), b.sitofp(f, v.vec(F32)))
-                q = b.fptosi(b.fsub(quotient, v.const(0.125, F32)), v.vec(I32))
-                r = b.sub(x, b.mul(q, f))
-                short = b.icmp_signed(">=", r, f)
-                x = b.add(b.add(b.shl(q, v.const(12)), r), start)
-                b.store(b.select(short, b.add(x, b.sub(v.const(4096), f)), x), xs[j])
+                x, p = v.give(b.load(xs[j]), entry, p, order)
+                b.store(x, xs[j])
             b.store(p, at)
         v.keep_states(xs, states)
         return b.select(b.icmp_unsigned("==", v.bits_of(b.load(absent)), v.i64(0)), b.load(at), v.i64(0))
@@ -279,17 +161,9 @@ def _tile_back(src, start, stop, lanes, table, row, states, out, at):  # type: i
     for i in range(stop - 1, start - 1, -1):
         lane = (i - start) % lanes
         entry = np.int64(table[row + np.int64(src[i])])
-        f = entry & 4095
-        if f == 0:
+        states[lane], at = give(np.int64(states[lane]), entry, out, at)
+        if at < 0:
             return -1
-        x = np.int64(states[lane])
-        if (x >> 20) >= f:
-            at -= 2
-            out[at] = x & 255
-            out[at + 1] = (x >> 8) & 255
-            x >>= 16
-        q = x // f
-        states[lane] = (q << 12) + (x - q * f) + (entry >> 12)
     return at
 
 
@@ -333,12 +207,9 @@ def _symbols(src, at, end, lanes, first, stop, table, row, states, dst, base):  
         x = np.int64(states[lane])
         entry = np.int64(table[row + (x & 4095)])
         dst[base + i] = entry & 255
-        x = (entry >> 20) * (x >> 12) + ((entry >> 8) & 4095)
-        if x < 65536:
-            if at + 2 > end:
-                return -1
-            x = (x << 16) | np.int64(src[at]) | (np.int64(src[at + 1]) << 8)
-            at += 2
+        x, at = take(x, entry, src, at, end)
+        if at < 0:
+            return -1
         states[lane] = x
     return at
 
@@ -471,7 +342,6 @@ decode = DECODERS[cpu.path()]
 encode = ENCODERS[cpu.path()]
 
 
-_MODES: Final = {cpu.GATHER: WIDE_GATHER, cpu.AVX512: WIDE, cpu.AVX2: NARROW, cpu.SCALAR: PLAIN}
 _U8, _U32 = types.CPointer(types.uint8), types.CPointer(types.uint32)
 _DECODE_AT: Final = types.int64(_U8, *[types.int64] * 3, _U32, _U8, *[types.int64] * 2, _U32, _U8, *[types.int64] * 3)
 
@@ -483,7 +353,7 @@ def decode_address() -> int:
     int64 f(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, ahead, step), each an int64. Memory at
     ``ahead``, ``step`` bytes for each byte decoded (0: none), is fetched meanwhile, since the caller will write there.
     """
-    mode = _MODES[cpu.path()]
+    mode = MODES[cpu.path()]
 
     def decode_at(src, at, end, lanes, table, choice, tiles, tile, states, dst, n, ahead, step):  # type: ignore[no-untyped-def]
         words, entries, out = carray(src, end), carray(table, 16 * 4096), carray(dst, n)
@@ -504,7 +374,7 @@ def encode_address() -> int:
 
     int64 f(src, n, tile, choice, tiles, table, lanes, states, out, size, top), each an int64; size is that of ``out``.
     """
-    mode = _MODES[cpu.path()]
+    mode = MODES[cpu.path()]
     if mode >= WIDE:
 
         def encode_at(src, n, tile, choice, tiles, table, lanes, states, out, size, top):  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from codec.kernels.cached import jit
-from codec.kernels.tables import INNER, LOG2, POINT, UNCOUNTED, at_least_two, get_step, length_of, rounded
+from codec.kernels.tables import INNER, LOG2, POINT, UNCOUNTED, at_least_two, behind, get_frequency, length_of, rounded
 
 #: Bits in front of the frequencies, without those of the filler, which a mirrored table has not.
 _HEAD = 21
@@ -194,22 +194,9 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     for i in range(span + 1):
         if i == filler:
             continue
-        step, bit = get_step(src, bit, end)
+        x, before, bit = get_frequency(src, bit, end, before, precision)
         if bit < 0:
             return -1
-        before += step
-        if before < 0 or before > 12:
-            return -1
-        x = np.int64(0)
-        if before > 0:
-            x = np.int64(1)
-            kept = min(precision, before - 1)
-            for _ in range(kept):
-                if (bit >> 3) >= end:
-                    return -1
-                x = 2 * x + ((src[bit >> 3] >> (bit & 7)) & 1)
-                bit += 1
-            x <<= before - 1 - kept
         freq[(first + i) & 255] = x
         if sides == 2:
             freq[(first - i) & 255] = x
@@ -219,9 +206,7 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     if rest > 4095:
         return -1
     freq[(first + filler) & 255] = rest
-    if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
-        return -1
-    return (bit + 7) >> 3
+    return behind(src, bit)
 
 
 @jit(nogil=True)

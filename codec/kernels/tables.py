@@ -142,6 +142,36 @@ def _write(freq, filler, precision, out, at):  # type: ignore[no-untyped-def]
     return at
 
 
+@njit(**UNCOUNTED, inline="always")
+def get_frequency(src, bit, end, before, precision):  # type: ignore[no-untyped-def]
+    """(frequency, its length, next bit); ``before``: the length of the last one. The bit is -1 if it is corrupt."""
+    step, bit = get_step(src, bit, end)
+    if bit < 0:
+        return np.int64(0), before, np.int64(-1)
+    before += step
+    if before < 0 or before > 12:
+        return np.int64(0), before, np.int64(-1)
+    x = np.int64(0)
+    if before > 0:
+        x = np.int64(1)
+        kept = min(precision, before - 1)
+        for _ in range(kept):
+            if (bit >> 3) >= end:
+                return x, before, np.int64(-1)
+            x = 2 * x + ((src[bit >> 3] >> (bit & 7)) & 1)
+            bit += 1
+        x <<= before - 1 - kept
+    return x, before, bit
+
+
+@njit(**UNCOUNTED)
+def behind(src, bit):  # type: ignore[no-untyped-def]
+    """The offset of the byte behind a table that ends before ``bit``; -1 if bits of its last byte are not 0."""
+    if bit & 7 and src[bit >> 3] >> (bit & 7):
+        return np.int64(-1)
+    return np.int64((bit + 7) >> 3)
+
+
 @jit(nogil=True, _nrt=False)
 def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     """Read one table from src[at:end) into freq (int64[256]). Returns the offset behind it, or -1 if it is corrupt."""
@@ -152,26 +182,13 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     precision = np.int64(src[at + 3]) & 15
     if span < 1 or first + span > 255 or filler > span:
         return -1
-    bit, before, rest = at * 8 + 28, 1, 4096
+    bit, before, rest = at * 8 + 28, np.int64(1), np.int64(4096)
     for s in range(first, first + span + 1):
         if s == first + filler:
             continue
-        step, bit = get_step(src, bit, end)
+        x, before, bit = get_frequency(src, bit, end, before, precision)
         if bit < 0:
             return -1
-        before += step
-        if before < 0 or before > 12:
-            return -1
-        x = np.int64(0)
-        if before > 0:
-            x = np.int64(1)
-            kept = min(precision, before - 1)
-            for _ in range(kept):
-                if (bit >> 3) >= end:
-                    return -1
-                x = 2 * x + ((src[bit >> 3] >> (bit & 7)) & 1)
-                bit += 1
-            x <<= before - 1 - kept
         freq[s] = x
         rest -= x
         if rest < 1:
@@ -179,9 +196,7 @@ def read(src, at, end, freq):  # type: ignore[no-untyped-def]
     if rest > 4095:
         return -1
     freq[first + filler] = rest
-    if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
-        return -1
-    return (bit + 7) >> 3
+    return behind(src, bit)
 
 
 @njit(**INNER)
@@ -404,9 +419,7 @@ def read_lengths(src, at, end, lengths):  # type: ignore[no-untyped-def]
         lengths[s] = before
         if before > 0:
             whole += 1 << (11 - before)
-    if bit & 7 and src[bit >> 3] >> (bit & 7):  # unused bits
-        return -1
-    return (bit + 7) >> 3 if whole == 2048 else -1
+    return behind(src, bit) if whole == 2048 else -1
 
 
 @jit(nogil=True)

@@ -23,7 +23,7 @@ _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(**INNER)
-def _strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
+def strided(out, to, step_to, src, at, step_at, size, count):  # type: ignore[no-untyped-def]
     """``count`` times ``size`` bytes, from src[at], src[at + step_at], ... to out[to], out[to + step_to], ...
 
     A copy of as many bytes as are known here is one or two instructions; memcpy takes several times as long.
@@ -59,7 +59,7 @@ def collect(data, offset, size, block, out):  # type: ignore[no-untyped-def]
     """Blocks to field: ``size`` bytes at ``offset`` of each block. data uint8[blocks * block]; out uint8[blocks *
     size]. The caller sees to it that offset + size <= block.
     """
-    _strided(out, 0, size, data, offset, block, size, data.size // block)
+    strided(out, 0, size, data, offset, block, size, data.size // block)
 
 
 @njit(**INNER)
@@ -70,7 +70,7 @@ def _spread(room, row, out):  # type: ignore[no-untyped-def]
         block += row[FIELDS + f]
     for f in range(row[COUNT]):
         size = row[FIELDS + f]
-        _strided(out, offset, block, room, row[PLACES + f], size, size, out.size // block)
+        strided(out, offset, block, room, row[PLACES + f], size, size, out.size // block)
         offset += size
 
 
