@@ -271,20 +271,26 @@ class Writer:
         original = bytes_
         sizes: list[int] = []
         lists: list[list[int]] = []
+        first_chunks: list[int] = []
         for first, stop, mark, begin, check, j in chunks:
             if j != last:
                 original, last, sizes = pieces[j].data.data, j, []
                 lists.append(sizes)
             if mark >= 0:
+                if first == 0:
+                    first_chunks.append(stop)
                 bytes_[mark : mark + 8] = xxh3_64_intdigest(original[first:stop]).to_bytes(8, "little")
             bytes_[check : check + 8] = xxh3_64_intdigest(bytes_[begin:check]).to_bytes(8, "little")
             sizes.append(check + 8 - begin)
-        for piece, (total, record, raw, symbol, rest), sizes in zip(pieces, found, lists, strict=False):
+        for piece, (total, record, raw, symbol, rest), sizes, chunk in zip(
+            pieces, found, lists, first_chunks, strict=False
+        ):
             fields = {"tables": raw, "symbol": symbol, "headers": total - raw - symbol - rest}
             if rest:
                 fields["rest"] = rest
             stored = self.out[self.at : self.at + total]
-            self.spans.append(EncodedSpan(stored, SpanEntry(piece.data.size, record, sizes[1:]), fields))
+            entry = SpanEntry(piece.data.size, record, sizes[1:])
+            self.spans.append(EncodedSpan(stored, entry, fields, 0, chunk))
             self.counts.append(1)
             self.at += total
 

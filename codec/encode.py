@@ -55,13 +55,14 @@ def _addresses(coded_by_huffman: bool, by_columns: bool) -> NDArray[np.int64]:
 @dataclass(frozen=True, slots=True)
 class EncodedSpan:
     """Records of a span as they go into the file, one behind the other; their index entry; stored bytes by field; how
-    far before it lies what it looks back at, 0 for most.
+    far before it lies what it looks back at, 0 for most; original bytes of each of several chunks but the last.
     """
 
     stored: Bytes
     entry: SpanEntry
     fields: dict[str, int]
     distance: int = 0
+    chunk: int = 0
 
 
 def span_bytes(dtype: DType | None, shape: tuple[int, ...]) -> int:
@@ -239,7 +240,7 @@ class _Coder:
         for how, held in zip(self.plan.planes, self.stored, strict=True):
             fields[how.field] = fields.get(how.field, 0) + held
         fields["headers"] = total - sum(fields.values())
-        return EncodedSpan(stored, SpanEntry(self.layout.length, size, self.sizes), fields)
+        return EncodedSpan(stored, SpanEntry(self.layout.length, size, self.sizes), fields, 0, self.layout.chunk_bytes)
 
     def _chunk(self, number: int) -> bool:
         lay, plan = self.layout, self.plan

@@ -17,6 +17,7 @@ from codec.container import records
 from codec.earlier import Shape, check_source, source_of
 from codec.errors import CorruptFileError, LimitExceededError, TruncatedFileError
 from codec.report import FileInfo, TensorInfo
+from codec.wire import Cursor
 
 if TYPE_CHECKING:
     from codec.bulk import SpanTables
@@ -93,6 +94,7 @@ class WeftFile:
         self._lock = threading.Lock()
         self._decoders: dict[int, SpanDecoder] = {}
         self._tables: dict[int, SpanTables | None] = {}
+        self._shapes: dict[int, Shape] = {}
         self._decoded: Callable[[int, Bytes], bool] | None = None
         self._checked = False
 
@@ -146,10 +148,18 @@ class WeftFile:
             self.run_into(task, begin, out)
 
     def _shape(self, span: int) -> Shape:
-        entry = self.index.spans[span]
-        if entry.chunks:
-            return Shape(self.chunked(span).chunk_bytes, len(entry.chunks), False)
-        return Shape(entry.original, 1, self.decoder(span).layout.copied)
+        """What a copy or a delta has to know of a span, which many may: it is read once, without its tables."""
+        found = self._shapes.get(span)
+        if found is None:
+            from codec.stages.layout import glance
+
+            entry, at, what = self.index.spans[span], self.offsets[span], self.what(span)
+            body = records.body_of(self.source.read_at(at, entry.record), records.SPAN, self.name, at)
+            chunk, back = glance(Cursor(body, what))
+            found = self._shapes[span] = Shape(
+                chunk if entry.chunks else entry.original, max(1, len(entry.chunks)), back
+            )
+        return found
 
     def chunked(self, span: int) -> SpanTables | Layout:
         """What is known of a span with chunk records: its tables, or its layout alone if they need the careful way."""

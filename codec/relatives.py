@@ -100,6 +100,10 @@ class Relatives:
         best = int(np.argmax(alike[::-1]))
         return kind.begins[-1 - best] if alike[-1 - best] >= _ALIKE else -1
 
+    def forget(self) -> None:
+        """Some of the tensor of the last piece was there before: it is no source for what lies near it."""
+        self._signs = None
+
     def add(self, dtype: DType | None, shape: tuple[int, ...]) -> None:
         """The tensor of the last piece, of which this was the first, is coded by itself: others may be near it."""
         if self._signs is None or dtype is None:
@@ -129,7 +133,8 @@ def likely(ours: Bytes, theirs: Bytes, dtype: DType) -> bool:
     if theirs.size != ours.size or (ours[width:] == ours[:-width]).all():
         return False
     found = Delta(width.bit_length() - 1, 0, True).differences(ours, theirs).view(UINT[width])
-    return float(np.log2(found.astype(np.float64) + 1).mean()) < dtype.mantissa_bits + 1 - _WORTH
+    bits = int(np.frexp(found.astype(np.float64))[1].sum())  # lengths of the numbers: the same on every machine
+    return 2 * bits < (2 * (dtype.mantissa_bits + 1 - _WORTH) + 1) * found.size
 
 
 def _signs(data: Bytes, dtype: DType) -> NDArray[np.unsignedinteger]:

@@ -24,7 +24,8 @@ _PATIENCE: Final = 30
 def _cached(kernel: str) -> bool:
     """Whether numba has compiled a kernel, named as MODULE.FUNCTION, of these sources."""
     kernels, version = Path(__file__).parent / "kernels", "{}{}".format(*sys.version_info)
-    wide = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "numba"  # where it may not write here
+    home = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")  # as it is where nobody has a home
+    wide = Path(home) / "numba"  # where it may not write here
     folders = [kernels / "__pycache__", *wide.glob("kernels_*")]
     if os.environ.get("NUMBA_CACHE_DIR"):
         folders = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("kernels_*"))

@@ -22,7 +22,7 @@ from codec.earlier import Shape, check_source
 from codec.encode import EncodedSpan, span_bytes
 from codec.engine import in_order, thread_count
 from codec.errors import CorruptFileError, SourceChangedError
-from codec.limits import CHUNK_BYTES_MAX, SPAN_BYTES_MAX
+from codec.limits import SPAN_BYTES_MAX
 from codec.memory import records_room
 from codec.planner.levels import Level, level_of
 from codec.relatives import Relatives
@@ -179,8 +179,8 @@ class _Written:
         for piece in batch:
             for span in islice(spans, next(counts)) if piece.data.size else ():
                 original, chunks = span.entry.original, max(1, len(span.entry.chunks))
-                # of several chunks the size is not known here: it is at most this
-                self._shapes.append(Shape(min(original, CHUNK_BYTES_MAX), chunks, span.distance > 0))
+                size = span.chunk if chunks > 1 else original
+                self._shapes.append(Shape(size, chunks, span.distance > 0))
                 self._starts.append(self._starts[-1] + original)
 
     def checked(self, batch: list[_Piece], coded: Batch, level: Level) -> tuple[list[_Piece], Batch]:
@@ -229,6 +229,8 @@ def _cut(pieces: Iterator[_Piece], at: At, size: int) -> Iterator[_Piece]:
             parts = [piece]
             if near < 0:
                 relatives.add(piece.dtype, piece.shape)
+        if len(parts) > 1 or parts[0].distance:
+            relatives.forget()
         if near >= 0:
             repeats.hide(found)
         first = 0

@@ -140,7 +140,8 @@ def _tensors(data: NDArray[np.uint8], stream: _Stream, used: int, starts: Number
         mine = np.flatnonzero(dimensions == n)
         dims = value[code[mine, None] + 2 + np.arange(n)]
         _need((dims >= 0).all())
-        elements[mine] = dims.prod(axis=1, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is not below the bound either
+            elements[mine] = dims.prod(axis=1, dtype=np.float64)
         for k, shape in zip(mine.tolist(), map(tuple, dims.tolist()), strict=True):
             shapes[k] = shape
     first, held = value[code + 2 + dimensions], value[code + 3 + dimensions]

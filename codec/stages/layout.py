@@ -20,7 +20,7 @@ from codec.limits import (
 )
 from codec.stages import registry, transforms
 from codec.stages.columns import COLUMNS
-from codec.stages.delta import Delta
+from codec.stages.delta import DELTA, Delta
 from codec.stages.transforms import Transform
 from codec.wire import Cursor, varint
 
@@ -171,6 +171,27 @@ def decode(c: Cursor) -> Layout:
         length, dtype, width, tile, chunk, tuple(planes), fold, window, constant,
         bool(flags & _DROPS), bool(flags & _ESCAPES),
     )  # fmt: skip
+
+
+def glance(c: Cursor) -> tuple[int, bool]:
+    """Of a span record: original bytes in each chunk but the last (0: it is made of parts), and whether it looks back.
+
+    Only what comes before the planes is looked at, and by less than ``decode`` does. Raises CorruptFileError.
+    """
+    c.varint(SPAN_BYTES_MAX)
+    flags = c.take(2)[1]
+    if flags & _MADE:
+        return 0, flags & ~_MADE in (transforms.COPY, DELTA)
+    width = 1 << (flags & 3)
+    c.skip((flags & _FOLD) >> 2)
+    if flags & _WINDOW:
+        c.varint()
+    c.skip(width if flags & _CONSTANT else 0)
+    c.varint(TILE_ELEMENTS_MAX)
+    chunk = c.varint(CHUNK_BYTES_MAX // width)
+    if chunk < 1:
+        raise c.bad("a chunk of no elements")
+    return chunk * width, False
 
 
 def made(length: int, dtype: int, transform: Transform) -> Layout:
