@@ -165,6 +165,9 @@ class Lanes:
         return b.select(short, b.add(x, b.sub(self.const(4096), f)), x), p
 
 
+# These two are called for each symbol: with references to their arrays counted they take 1.2 to 2.7 times as long.
+
+
 @njit(**UNCOUNTED)
 def take(x, entry, src, at, end):  # type: ignore[no-untyped-def]
     """The state behind the symbol of ``entry``, and the new read position, or -1 if src[at:end) lacks a word."""
