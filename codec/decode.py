@@ -29,7 +29,7 @@ class SpanDecoder:
     """One span, from its span record's body: decodes its chunks, in any order, from any thread.
 
     ``what`` names the span in messages ('model.weft: tensor "lm_head.weight"'). ``earlier(distance, out)`` fills out
-    (uint8) with the bytes so far before the span, for a copy. Raises the errors of codec.errors.
+    (uint8) with the bytes so far before the span, for a copy or a delta. Raises the errors of codec.errors.
     """
 
     __slots__ = ("_cursor_at", "_earlier", "_head", "_ints", "_kernels", "_places", "_shapes", "layout", "what")

@@ -1,4 +1,4 @@
-"""What a copy may look at (FORMAT.md, transforms/6_copy.md): checked the same way by whoever reads, by index or not."""
+"""What a copy or a delta may look at (FORMAT.md, transforms/6_copy.md): checked the same way by whoever reads, by index or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPOOLED: Final = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A span: bytes of each chunk but the last, how many chunks, and whether it is a copy."""
+    """A span: bytes of each chunk but the last, how many chunks, and whether it is a copy, or a delta."""
 
     chunk: int
     chunks: int

@@ -77,7 +77,7 @@ class WeftFile:
         self.source, self.name = source, source.name
         head = source.read_at(0, min(source.size, records.HEADER_BYTES))
         self.version = records.check_header(head, self.name)
-        #: Whether there may be copies.
+        #: Whether there may be copies or deltas.
         self.copies = records.may_copy(head)
         if source.size < records.HEADER_BYTES + records.TRAILER_BYTES:
             raise TruncatedFileError(f"{self.name}: ends after {source.size} bytes; too short for a weft file")
@@ -95,6 +95,8 @@ class WeftFile:
         self._decoders: dict[int, SpanDecoder] = {}
         self._tables: dict[int, SpanTables | None] = {}
         self._shapes: dict[int, Shape] = {}
+        #: Of each thread: where the task begins that it decodes, into what, and how much of that is there.
+        self._hand = threading.local()
         self._decoded: Callable[[int, Bytes], bool] | None = None
         self._checked = False
 
@@ -136,13 +138,17 @@ class WeftFile:
         return other
 
     def earlier(self, span: int, distance: int, out: Bytes) -> None:
-        """The bytes so far before a span, which is a copy of them."""
+        """The bytes so far before a span, which is a copy of them, or near them."""
         what = self.what(span)
         begin = source_of(what, self.copies, self.starts[span], distance, out.size)
         if not self._checked and self._decoded is not None and self._decoded(begin, out):
             return
         check_source(what, self.starts, span, begin, out.size, self._shape)
         if self._checked and self._decoded is not None and self._decoded(begin, out):
+            return
+        first, held, size = getattr(self._hand, "held", None) or (0, out, 0)
+        if first <= begin and begin + out.size <= first + size:
+            out[:] = held[begin - first : begin - first + out.size]
             return
         for task in self.tasks(begin, begin + out.size):
             self.run_into(task, begin, out)
@@ -229,7 +235,13 @@ class WeftFile:
         jobs = np.stack((places[:-1], places[1:], begins[:-1], begins[1:], np.full(task.spans, -1)), 1)
 
         def careful(k: int) -> None:
-            self.decoder(task.span + k).decode_inline(out[begins[k] : begins[k + 1]])
+            """What comes before it in the task is decoded: jobs are done in order, but for those left to this way."""
+            before = getattr(self._hand, "held", None)
+            self._hand.held = task.begin, out, int(begins[k])
+            try:
+                self.decoder(task.span + k).decode_inline(out[begins[k] : begins[k + 1]])
+            finally:
+                self._hand.held = before
 
         bulk.decode(stored, jobs, out, None, careful)
 

@@ -109,7 +109,7 @@ def test_large_tensors_go_in_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["zeros", "others", "ints", "far", "small"])
 def test_what_is_no_relative(what: str) -> None:
-    """Nothing is announced in the header that is not there."""
+    """And so the header says that nothing looks back: it may say so wrongly where something looks near, but is not."""
     a, b = floats(1, 64, 64), floats(2, 64, 64)
     if what == "zeros":
         a = b = np.zeros((64, 64), np.float32)

@@ -7,7 +7,9 @@ import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -393,3 +395,40 @@ def test_copies_cost_a_reader_no_more_than_a_multiple_of_their_bytes() -> None:
     blob = codec.compress(save({"a": large, "b": short, "c": large[100_000:200_000]}))
     assert check(save({"a": large, "b": short, "c": large[100_000:200_000]}), blob) != []
     assert all(size * 64 >= 1 << 19 for _, size, _ in copies(blob))
+
+
+@pytest.mark.parametrize(("kind", "columns", "chunk"), [("F64", 3278, 419_584), ("BF16", 7716, 493_824)])
+def test_the_end_of_a_span_whose_chunks_are_odd(kind: str, columns: int, chunk: int) -> None:
+    """A repeat that ends with the last chunk of a tensor, near the bound of what it may have: the writer knows it."""
+    width = {"F64": 8, "BF16": 2}[kind]
+    rows = 2 * chunk // (columns * width)
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal(rows * columns, np.float32).view(np.uint32)
+    a = (first >> 16).astype(np.uint16) if width == 2 else rng.standard_normal(rows * columns)
+    size = (2 * chunk - 524_288 + 63) // 64 // 8 * 8 + 64
+    b = RANDOM[:160_000].tobytes()
+    c = RANDOM[200_000:200_256].tobytes() + a.tobytes()[-size:] + b[:100_000] + RANDOM[300_000:380_000].tobytes()
+    tensors = {"a": a.reshape(rows, columns), "b": np.frombuffer(b, np.uint8), "c": np.frombuffer(c, np.uint8)}
+    if width == 2:
+        tensors["a"] = tensors["a"].view(ml_dtypes.bfloat16)
+    original = save(tensors)
+    check(original, codec.compress(original))
+
+
+def test_many_copies_in_one_task() -> None:
+    """Their sources are not decoded for each of them: what the task has decoded is at hand."""
+    spans = [RANDOM[k * 5000 : k * 5000 + 5000].tobytes() for k in range(20)]
+    original = save({f"{k:03}": np.frombuffer(spans[k % 20], np.uint8) for k in range(120)})
+    blob = codec.compress(original)
+    assert len(copies(blob)) == 100
+
+    class Counting(WeftFile):
+        ran = 0
+
+        def run(self, task: Any, out: Any) -> None:
+            self.ran += 1
+            super().run(task, out)
+
+    file = Counting(BytesSource(blob))
+    assert file.read(0, len(original)).tobytes() == original
+    assert file.ran == 1

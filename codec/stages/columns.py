@@ -21,7 +21,7 @@ _NO_BYTES: Final = np.zeros(0, np.uint8)
 
 COLUMNS: Final = 7
 ZERO: Final = kernel.ZERO
-#: What a lane costs, about: a state of 4 bytes, which holds something.
+#: Bytes that a lane costs, about.
 LANE_BYTES: Final = 3
 
 

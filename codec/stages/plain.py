@@ -1,4 +1,4 @@
-"""Stored, constant, zstd, two values, LZMA, lent: format_spec/stages/, numbers 0, 1, 4 to 6, 18 to 23."""
+"""Stored, constant, zstd, two values, LZMA, lent: format_spec/stages/, numbers 0, 1, 4 to 6, 18, 20 to 23."""
 
 from __future__ import annotations
 
