@@ -1,4 +1,4 @@
-"""What a copy or a delta may look at (FORMAT.md, transforms/6_copy.md): checked the same way by whoever reads, by index or not."""
+"""What a copy or a delta may look at (FORMAT.md, transforms/6_copy.md): checked the same way by whoever reads."""
 
 from __future__ import annotations
 
