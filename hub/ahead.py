@@ -107,7 +107,7 @@ class Ahead:
                     assert self._blocks is not None
                     self._blocks.append(block)
                     self._end += len(block)
-                    while self._first + len(self._blocks[0]) < self._wanted - BEHIND:
+                    while self._blocks and self._first + len(self._blocks[0]) < self._wanted - BEHIND:
                         self._first += len(self._blocks.popleft())
                     self._changed.notify_all()
         except BaseException as error:  # noqa: BLE001  # raised to whoever waits for these bytes

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import hf_hub_download
+from safetensors.numpy import save
 
 import codec
 import hub
@@ -92,3 +94,31 @@ class _Remote:
     def read(self, size: int) -> bytes:
         self._at += size
         return self._data[self._at - size : self._at]
+
+
+def test_a_tensor_near_an_earlier_one(make_hub_server: Callable[..., HubServer], tmp_path: Path) -> None:
+    """Stored as a difference: pulled anew, pulled on from what a kill left, downloaded by the hook, read alone."""
+    rng = np.random.default_rng(3)
+    layers = [rng.normal(0, 0.02, (1024, 512)).astype(np.float32) for _ in range(4)]
+    average = (layers[0] * (1 + 1e-3 * rng.normal(0, 1, (1024, 512)))).astype(np.float32)
+    model = save({f"layers.{k}.weight": x for k, x in enumerate([*layers, average])})
+    weft, server, folder = compressed(model, tmp_path), make_hub_server(), tmp_path / "c"
+    assert len(weft) < len(codec.compress(model[: -average.nbytes])) + 0.72 * average.nbytes
+    server.add_repo("org/m", {f"{NAME}.weft": weft})
+    report = hub.pull("org/m", cache_dir=folder, endpoint=server.url)
+    assert (Path(report.folder) / NAME).read_bytes() == model
+    blob = next(folder.rglob(f"blobs/{sha256(model)}"))
+    for left in (model[: -average.nbytes // 2], bytes(len(model) - average.nbytes)):
+        blob.unlink(missing_ok=True)
+        shutil.rmtree(folder / "models--org--m" / "snapshots")
+        blob.with_name(f"{blob.name}.weft.incomplete").write_bytes(left)
+        report = hub.pull("org/m", cache_dir=folder, endpoint=server.url, threads=1)
+        assert (Path(report.folder) / NAME).read_bytes() == model
+    hub.enable()
+    try:
+        path = hf_hub_download("org/m", NAME, cache_dir=tmp_path / "d", endpoint=server.url)
+    finally:
+        hub.disable()
+    assert Path(path).read_bytes() == model
+    with codec.safe_open(_Remote(weft)) as f:
+        assert np.array_equal(f.get_tensor("layers.4.weight"), average)
