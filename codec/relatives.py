@@ -21,6 +21,8 @@ from codec.stages.layout import UINT
 
 #: Bytes of a tensor, at least.
 LEAST: Final = 4096
+#: Floats whose bits are one number of sign and magnitude.
+_TYPES: Final = frozenset({"F16", "BF16", "F32", "F64"})
 #: Elements of a tensor that are remembered, in how many runs, spread over so many bytes at its front.
 _SIGNS: Final = 64
 _RUNS: Final = 8
@@ -45,7 +47,7 @@ class _Kind:
 
 
 def _may_be(dtype: DType | None, size: int) -> bool:
-    return dtype is not None and dtype.exponent_bits > 0 and dtype.bits in (16, 32, 64) and size >= LEAST
+    return dtype is not None and dtype.name in _TYPES and size >= LEAST
 
 
 def _spread(size: int, width: int, elements: int, runs: int) -> list[int]:
@@ -81,8 +83,7 @@ class Relatives:
             self._tensor, self._begin, self._base, self._signs = tensor, begin, -1, None
             if _may_be(dtype, data.size) and dtype is not None:
                 starts, size = places(data.size, dtype)
-                self._signs = _signs(np.concatenate([data[a : a + size] for a in starts]), dtype)
-                self._base = self._nearest(dtype, shape)
+                self.begin(begin, np.concatenate([data[a : a + size] for a in starts]), dtype, shape)
         if self._base < 0 or dtype is None:
             return -1
         place = self._base + begin - self._begin
@@ -90,6 +91,14 @@ class Relatives:
             return -1
         self._signs = None  # what is near this one is near the other, too
         return place
+
+    def begin(self, begin: int, some: Bytes, dtype: DType, shape: tuple[int, ...]) -> int:
+        """A tensor begins here, whose bytes at its ``places`` are these. Where the one begins that it is nearest to, or
+        -1.
+        """
+        self._begin, self._signs = begin, _signs(some, dtype)
+        self._base = self._nearest(dtype, shape)
+        return self._base
 
     def _nearest(self, dtype: DType, shape: tuple[int, ...]) -> int:
         """Where the tensor begins that this one is nearest to."""
@@ -155,10 +164,9 @@ def near(at: At, tensors: list[tuple[int, int, str, tuple[int, ...]]]) -> tuple[
         if not _may_be(dtype, size):
             continue
         starts, each = places(size, dtype)
-        relatives._begin, relatives._base = begin, -1
-        relatives._signs = _signs(np.frombuffer(b"".join(at(begin + a, each) for a in starts), np.uint8), dtype)
+        some_bytes = np.frombuffer(b"".join(at(begin + a, each) for a in starts), np.uint8)
         looked += len(starts) * each
-        base = relatives._nearest(dtype, shape)
+        base = relatives.begin(begin, some_bytes, dtype, shape)
         if base >= 0:
             width = dtype.bits // 8
             some = min(size, _COMPARED * width)

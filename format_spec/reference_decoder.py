@@ -167,7 +167,7 @@ MAGIC = bytes.fromhex("89 57 45 46 54 0D 0A 1A")
 
 
 def read_header(file: Cursor) -> bool:
-    """Whether the file may hold copies."""
+    """Whether the file may hold copies and deltas."""
     if not file.data or file.data[:8] != MAGIC[: len(file.data)]:
         raise NotWeft("the file does not begin with the magic of a weft file")
     file.take(8)
